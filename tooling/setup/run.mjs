@@ -1,0 +1,64 @@
+import { join } from 'node:path';
+import { die, say } from './fail.mjs';
+import { binDir, root } from './paths.mjs';
+import { prepare, turbo } from './prepare.mjs';
+import { runCommand } from './run-command.mjs';
+import { toolchainEnv } from './toolchain.mjs';
+
+/** The root's scripts: set up, then do the job. Every job gets the arguments that follow its name. */
+const jobs = {
+  start: { build: true, run: (args) => node(['tooling/start.mjs', ...args]) },
+  build: { build: true, run: () => 0 },
+  test: { build: true, run: (args) => lane('test', args) },
+  check: { build: false, run: check },
+  'test:int': { build: true, run: (args) => lane('test:int', ['--concurrency=1', ...args]) },
+  'test:e2e': { build: true, run: (args) => lane('test:e2e', args) },
+  'test:live': { build: true, run: (args) => lane('test:live', args) },
+  bench: { build: true, run: (args) => lane('bench', args) },
+  verify: { build: true, run: verify },
+};
+
+async function verify() {
+  for (const name of ['check', 'test', 'test:int', 'test:e2e', 'test:live']) {
+    say(`verify: ${name}`);
+    const status = await jobs[name].run([]);
+    if (status !== 0) return status;
+  }
+  return 0;
+}
+
+/** Types per package, then format, lint and package boundaries of the whole repository. */
+async function check() {
+  const types = await lane('check', []);
+  const biome = await bin('biome', ['check', '.']);
+  return types || biome;
+}
+
+function lane(task, args) {
+  return turbo([task, ...args], { stdio: 'inherit' });
+}
+
+function bin(name, args) {
+  return runCommand(join(root, 'node_modules', '.bin', name), args, inherit());
+}
+
+function node(args) {
+  return runCommand(join(binDir, 'node'), args, inherit());
+}
+
+function inherit() {
+  return { cwd: root, env: toolchainEnv(), stdio: 'inherit' };
+}
+
+const [name, ...args] = process.argv.slice(2);
+const job = Object.hasOwn(jobs, name ?? '') ? jobs[name] : undefined;
+if (!job) {
+  process.stderr.write(`waybill: unknown job '${name ?? ''}', wanted one of: ${Object.keys(jobs).join(', ')}\n`);
+  process.exit(64);
+}
+try {
+  await prepare({ build: job.build });
+  process.exitCode = await job.run(args);
+} catch (error) {
+  die(error);
+}
