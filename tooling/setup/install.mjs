@@ -4,15 +4,15 @@ import { join } from 'node:path';
 import { SetupError, say } from './fail.mjs';
 import { binDir, root, stateDir } from './paths.mjs';
 import { runCommand } from './run-command.mjs';
-import { describe, toolchainEnv } from './toolchain.mjs';
+import { toolchainEnv } from './toolchain.mjs';
 
 const workspaceDirs = ['packages', 'apps', 'tooling'];
 const workspacePackages = ['.', 'e2e', 'bench'];
 
 /** Frozen install, skipped while lock file, manifests and toolchain are those of the last one. */
-export async function ensureInstalled(planned) {
+export async function ensureInstalled(toolchain) {
   const stampFile = join(stateDir, 'install.stamp');
-  const stamp = installStamp(planned);
+  const stamp = installStamp(toolchain);
   const isCurrent = existsSync(join(root, 'node_modules')) && existsSync(stampFile);
   if (isCurrent && readFileSync(stampFile, 'utf8') === stamp) return;
 
@@ -32,8 +32,8 @@ export async function ensureInstalled(planned) {
   writeFileSync(stampFile, stamp);
 }
 
-function installStamp(planned) {
-  const hash = createHash('sha256').update(describe(planned));
+function installStamp(toolchain) {
+  const hash = createHash('sha256').update(toolchain);
   for (const file of ['pnpm-lock.yaml', 'pnpm-workspace.yaml', ...manifests()]) {
     const path = join(root, file);
     if (existsSync(path)) hash.update(`${file}\0`).update(readFileSync(path)).update('\0');

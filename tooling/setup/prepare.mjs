@@ -4,14 +4,12 @@ import { ensureInstalled } from './install.mjs';
 import { withLock } from './lock.mjs';
 import { root } from './paths.mjs';
 import { runCommand } from './run-command.mjs';
-import { ensureToolchain, plan, toolchainEnv } from './toolchain.mjs';
+import { ensureToolchain, toolchainEnv } from './toolchain.mjs';
 
 /** Toolchain, dependencies and, unless told otherwise, a build: each step does nothing when its result is current. */
 export async function prepare({ build = true } = {}) {
-  const planned = plan();
   await withLock(async () => {
-    await ensureToolchain(planned);
-    await ensureInstalled(planned);
+    await ensureInstalled(await ensureToolchain());
     if (build) await buildAll();
   });
 }

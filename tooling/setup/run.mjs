@@ -27,11 +27,16 @@ async function verify() {
   return 0;
 }
 
-/** Types per package, then format, lint and package boundaries of the whole repository. */
+/** Types per package, then format, lint and package boundaries of the whole repository; all of them, also after a failure. */
 async function check() {
-  const types = await lane('check', []);
-  const biome = await bin('biome', ['check', '.']);
-  return types || biome;
+  const cruise = ['--config', 'tooling/boundaries/rules.mjs', 'packages', 'apps', 'e2e', 'bench'];
+  const results = [
+    await lane('check', []),
+    await bin('biome', ['check', '.']),
+    await bin('depcruise', cruise),
+    await bin('turbo', ['boundaries']),
+  ];
+  return results.find((status) => status !== 0) ?? 0;
 }
 
 function lane(task, args) {

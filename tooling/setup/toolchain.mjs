@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -5,14 +7,18 @@ import { SetupError, say } from './fail.mjs';
 import { binDir, toolchainDir } from './paths.mjs';
 import { runCommand } from './run-command.mjs';
 
-const pins = JSON.parse(readFileSync(join(dirname(fileURLToPath(import.meta.url)), 'toolchain.json'), 'utf8'));
+const pinsText = readFileSync(join(dirname(fileURLToPath(import.meta.url)), 'toolchain.json'), 'utf8');
+const pins = JSON.parse(pinsText);
+const pinsDigest = createHash('sha256').update(pinsText).digest('hex');
 
 /** What this machine needs: each entry is a pinned npm package that holds one program, or a program it has already. */
 export function plan(process_ = process) {
   const platform = `${process_.platform}-${process_.arch}`;
-  const node = isAtLeast(process_.versions.node, pins.node.minimum)
-    ? { program: 'node', version: process_.versions.node, path: process_.execPath }
-    : pinnedNode(platform, process_);
+  const isOwn = process_.execPath.startsWith(toolchainDir);
+  const node =
+    !isOwn && isAtLeast(process_.versions.node, pins.node.minimum)
+      ? { program: 'node', version: process_.versions.node, path: process_.execPath }
+      : pinnedNode(platform, process_);
   return { node, pnpm: pinnedPnpm(platform, process_) };
 }
 
@@ -38,28 +44,47 @@ function pinnedPnpm(platform, process_) {
   return { program: 'pnpm', version: pins.pnpm.version, ...pin };
 }
 
-/** One string per toolchain: part of the stamp, so that a changed pin or an upgraded Node runs the install again. */
+/** One string per toolchain: part of the install's stamp, so that a changed toolchain runs the install again. */
 export function describe({ node, pnpm }) {
   return `node ${node.version} ${node.path ?? node.name}\npnpm ${pnpm.version} ${pnpm.name}\n`;
 }
 
 /**
- * Brings the planned programs to `.waybill/toolchain/bin`. Uses the npm that is there, with the user's own npm
- * configuration (registry, certificates, proxies).
+ * Brings the programs this machine needs to `.waybill/toolchain/bin` and returns their description. Uses the npm that
+ * is there, with the user's own npm configuration (registry, certificates, proxies). A toolchain that works is kept,
+ * whichever Node started set-up this time.
  */
-export async function ensureToolchain(planned) {
-  const marker = join(toolchainDir, 'toolchain.txt');
-  const wanted = describe(planned);
-  const complete = existsSync(join(binDir, 'node')) && existsSync(join(binDir, 'pnpm'));
-  if (complete && existsSync(marker) && readFileSync(marker, 'utf8') === wanted) return;
+export async function ensureToolchain() {
+  const marker = join(toolchainDir, 'toolchain.json');
+  const current = readMarker(marker);
+  if (current?.pins === pinsDigest && worksStill()) return current.description;
 
+  const planned = plan();
   const missing = [planned.node, planned.pnpm].filter((tool) => tool.name);
   for (const tool of missing) say(`getting ${tool.program} ${tool.version} from the npm registry (${tool.name})`);
   mkdirSync(binDir, { recursive: true });
   rmSync(marker, { force: true });
   await npmInstall(missing);
   for (const tool of [planned.node, planned.pnpm]) link(tool);
-  writeFileSync(marker, wanted);
+  const description = describe(planned);
+  writeFileSync(marker, `${JSON.stringify({ pins: pinsDigest, description })}\n`);
+  return description;
+}
+
+function readMarker(file) {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    // Missing or cut short by a kill: set up anew.
+    return undefined;
+  }
+}
+
+/** The linked Node may be the user's own, which can be removed or replaced by an older one between two runs. */
+function worksStill() {
+  if (!existsSync(join(binDir, 'pnpm'))) return false;
+  const found = spawnSync(join(binDir, 'node'), ['--version'], { encoding: 'utf8' });
+  return found.status === 0 && isAtLeast(found.stdout.trim().slice(1), pins.node.minimum);
 }
 
 async function npmInstall(tools) {
