@@ -35,7 +35,13 @@ export const statusResponseSchema = z.object({
   'start-time': z.string(),
   'session-count': z.number().int(),
   'active-sessions': z.array(
-    z.object({ 'session-id': z.string(), 'start-time': z.string(), policy: z.string(), age: z.number().int(), timeout: z.number().int() }),
+    z.object({
+      'session-id': z.string(),
+      'start-time': z.string(),
+      policy: z.string(),
+      age: z.number().int(),
+      timeout: z.number().int(),
+    }),
   ),
 });
 export type StatusResponse = z.infer<typeof statusResponseSchema>;

@@ -1,7 +1,17 @@
 import { ContractError } from './errors.js';
 
 /** Hash algorithms that ecosystems use to name bytes, weakest first. */
-export const digestAlgorithms = ['md5', 'sha1', 'sha224', 'sha256', 'sha384', 'sha512', 'sha3-256', 'sha3-384', 'sha3-512'] as const;
+export const digestAlgorithms = [
+  'md5',
+  'sha1',
+  'sha224',
+  'sha256',
+  'sha384',
+  'sha512',
+  'sha3-256',
+  'sha3-384',
+  'sha3-512',
+] as const;
 
 /** One of {@link digestAlgorithms}. */
 export type DigestAlgorithm = (typeof digestAlgorithms)[number];
@@ -43,7 +53,10 @@ export function isHexDigest(algorithm: DigestAlgorithm, hex: string): boolean {
 export function digest(algorithm: DigestAlgorithm, hex: string): Digest {
   const lower = hex.toLowerCase();
   if (!isHexDigest(algorithm, lower)) {
-    throw new ContractError('CONTRACT_DIGEST_INVALID', `expected ${hexLengths[algorithm]} hex digits of ${algorithm}, found ${JSON.stringify(hex.slice(0, 140))}`);
+    throw new ContractError(
+      'CONTRACT_DIGEST_INVALID',
+      `expected ${hexLengths[algorithm]} hex digits of ${algorithm}, found ${JSON.stringify(hex.slice(0, 140))}`,
+    );
   }
   return { algorithm, hex: lower };
 }
@@ -56,9 +69,13 @@ export function parseDigest(text: string): Digest {
   const match = /^([a-z0-9_-]+)[:/]([0-9a-fA-F]+)$/.exec(text.trim());
   const algorithm = match?.[1]?.replaceAll('_', '-');
   if (!match?.[2] || !isDigestAlgorithm(algorithm)) {
-    throw new ContractError('CONTRACT_DIGEST_INVALID', `expected <algorithm>:<hex>, found ${JSON.stringify(text.slice(0, 140))}`, {
-      hint: `algorithms: ${digestAlgorithms.join(', ')}`,
-    });
+    throw new ContractError(
+      'CONTRACT_DIGEST_INVALID',
+      `expected <algorithm>:<hex>, found ${JSON.stringify(text.slice(0, 140))}`,
+      {
+        hint: `algorithms: ${digestAlgorithms.join(', ')}`,
+      },
+    );
   }
   return digest(algorithm, match[2]);
 }

@@ -209,7 +209,15 @@ export interface SessionInspectors {
   /** Claims in registration order. `default` says Unknown when nobody claimed the request. */
   inspectRequest(request: RequestView): readonly Claim[];
   /** Digests that are vouched for before anything is fetched; empty when nobody can say. */
-  vouchedDigests(request: RequestView, claims: readonly Claim[], services: InspectionServices): Promise<readonly VouchedDigest[]>;
+  vouchedDigests(
+    request: RequestView,
+    claims: readonly Claim[],
+    services: InspectionServices,
+  ): Promise<readonly VouchedDigest[]>;
   /** Strict: inspectors whose claim is Pending, and `default`. Permissive: all. specs §4.2. */
-  inspectArtifact(artifact: ArtifactView, claims: readonly Claim[], services: InspectionServices): Promise<ArtifactInspections>;
+  inspectArtifact(
+    artifact: ArtifactView,
+    claims: readonly Claim[],
+    services: InspectionServices,
+  ): Promise<ArtifactInspections>;
 }

@@ -5,8 +5,14 @@ const glob = z.string().min(1, 'expected a URL glob such as https://host:443/**'
 const globs = z.array(glob);
 const urlList = z.strictObject({ urls: globs });
 const cidr = z.string().min(1);
-const sha256 = z.string().toLowerCase().refine((hex) => isHexDigest('sha256', hex), 'expected 64 hex digits');
-const sha512 = z.string().toLowerCase().refine((hex) => isHexDigest('sha512', hex), 'expected 128 hex digits');
+const sha256 = z
+  .string()
+  .toLowerCase()
+  .refine((hex) => isHexDigest('sha256', hex), 'expected 64 hex digits');
+const sha512 = z
+  .string()
+  .toLowerCase()
+  .refine((hex) => isHexDigest('sha512', hex), 'expected 128 hex digits');
 const baseUrl = z.url({ protocol: /^https?$/, error: 'expected an http or https URL' });
 
 /** One apt repository. `dists` is the old name of `suites`. specs/fetch-service.md §6.1. */
@@ -16,12 +22,17 @@ export const aptRepositorySchema = z
     suites: globs.optional(),
     dists: globs.optional(),
     components: globs.default(['*', '**']),
-    'public-key': z.string().includes('BEGIN PGP PUBLIC KEY BLOCK', { error: 'expected one or more armored OpenPGP public keys' }),
+    'public-key': z
+      .string()
+      .includes('BEGIN PGP PUBLIC KEY BLOCK', { error: 'expected one or more armored OpenPGP public keys' }),
     'base-url-alias': z.string().optional(),
     /** Accept an index older than its Valid-Until. Ours; default false. */
     'allow-expired': z.boolean().default(false),
   })
-  .refine((r) => r.suites || r.dists, { error: 'missing `suites` (globs of suite names; formerly `dists`)', path: ['suites'] })
+  .refine((r) => r.suites || r.dists, {
+    error: 'missing `suites` (globs of suite names; formerly `dists`)',
+    path: ['suites'],
+  })
   .transform(({ dists, ...rest }) => ({ ...rest, suites: rest.suites ?? dists ?? [] }));
 export type AptRepository = z.infer<typeof aptRepositorySchema>;
 
@@ -41,7 +52,10 @@ export const genericFileSchema = z
     license: z.string().optional(),
     purl: z.string().optional(),
   })
-  .refine((f) => f.sha256 || f.sha512, { error: 'missing `sha256` or `sha512`: a generic file is approved by its digest', path: ['sha256'] });
+  .refine((f) => f.sha256 || f.sha512, {
+    error: 'missing `sha256` or `sha512`: a generic file is approved by its digest',
+    path: ['sha256'],
+  });
 export type GenericFile = z.infer<typeof genericFileSchema>;
 
 const bytes = z.number().int().nonnegative();
@@ -69,7 +83,9 @@ export const inspectorsConfigSchema = z.strictObject({
   chisel: urlList.optional(),
   store: urlList.optional(),
   bldbin: urlList.optional(),
-  snap: z.strictObject({ 'snap-declaration': z.array(z.strictObject({ name: z.string(), value: z.array(z.string()) })) }).optional(),
+  snap: z
+    .strictObject({ 'snap-declaration': z.array(z.strictObject({ name: z.string(), value: z.array(z.string()) })) })
+    .optional(),
   apt: z.strictObject({ repositories: z.record(z.string(), aptRepositorySchema) }).optional(),
   npm: z.strictObject({ registries: z.record(z.string(), npmRegistrySchema) }).optional(),
   generic: z.strictObject({ files: z.array(genericFileSchema) }).optional(),

@@ -20,7 +20,9 @@ export function formatPurl(parts: PurlParts): string {
     const { type, namespace, name, version, qualifiers } = parts;
     return new PackageURL(type, namespace, name, version, qualifiers && { ...qualifiers }, undefined).toString();
   } catch (cause) {
-    throw new ContractError('CONTRACT_PURL_INVALID', `cannot make a package URL of ${JSON.stringify(parts)}`, { cause });
+    throw new ContractError('CONTRACT_PURL_INVALID', `cannot make a package URL of ${JSON.stringify(parts)}`, {
+      cause,
+    });
   }
 }
 
@@ -39,6 +41,8 @@ export function parsePurl(text: string): PurlParts {
       qualifiers: purl.qualifiers ?? undefined,
     };
   } catch (cause) {
-    throw new ContractError('CONTRACT_PURL_INVALID', `not a package URL: ${JSON.stringify(text.slice(0, 200))}`, { cause });
+    throw new ContractError('CONTRACT_PURL_INVALID', `not a package URL: ${JSON.stringify(text.slice(0, 200))}`, {
+      cause,
+    });
   }
 }

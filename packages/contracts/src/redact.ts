@@ -13,7 +13,8 @@ const secretHeaders = new Set([
   'job-token',
 ]);
 
-const secretParameter = /^(access[_-]?token|id[_-]?token|refresh[_-]?token|token|api[_-]?key|apikey|auth|password|passwd|secret|client[_-]?secret|signature|sig|x-amz-signature|x-amz-credential|x-amz-security-token|x-goog-signature|x-goog-credential)$/i;
+const secretParameter =
+  /^(access[_-]?token|id[_-]?token|refresh[_-]?token|token|api[_-]?key|apikey|auth|password|passwd|secret|client[_-]?secret|signature|sig|x-amz-signature|x-amz-credential|x-amz-security-token|x-goog-signature|x-goog-credential)$/i;
 
 /** Whether a header's value is a credential and must not be recorded or logged. */
 export function isSecretHeader(name: string): boolean {
@@ -28,8 +29,8 @@ export function redactHeaders(raw: readonly string[]): Record<string, string[]> 
   const out: Record<string, string[]> = Object.create(null);
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = (raw[i] as string).toLowerCase();
-    const values = (out[name] ??= []);
-    values.push(isSecretHeader(name) ? redacted : stripControl(raw[i + 1] as string));
+    out[name] ??= [];
+    out[name].push(isSecretHeader(name) ? redacted : stripControl(raw[i + 1] as string));
   }
   return { ...out };
 }

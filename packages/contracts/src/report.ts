@@ -86,7 +86,16 @@ export const reportArtifactSchema = z.object({
 export type ReportArtifact = z.infer<typeof reportArtifactSchema>;
 
 /** Where on its way an exchange was stopped. */
-export const refusalPhaseSchema = z.enum(['protocol', 'request', 'destination', 'artifact', 'session', 'upstream', 'storage', 'client']);
+export const refusalPhaseSchema = z.enum([
+  'protocol',
+  'request',
+  'destination',
+  'artifact',
+  'session',
+  'upstream',
+  'storage',
+  'client',
+]);
 export type RefusalPhase = z.infer<typeof refusalPhaseSchema>;
 
 /** A request or artifact that was not let through (`refusals`), or that failed underway (`failures`). Ours. */
@@ -147,5 +156,17 @@ export const artifactMetadataVersion = '0.3';
 
 /** An empty metadata record to fill. */
 export function emptyMetadata(): ArtifactMetadata {
-  return { type: '', sha1: '', sha256: '', sha512: '', size: 0, name: '', version: '', vendor: '', description: '', author: '', license: '' };
+  return {
+    type: '',
+    sha1: '',
+    sha256: '',
+    sha512: '',
+    size: 0,
+    name: '',
+    version: '',
+    vendor: '',
+    description: '',
+    author: '',
+    license: '',
+  };
 }

@@ -1,4 +1,4 @@
-import type { CatalogRef, RequestOpinion, ArtifactOpinion, Result, SessionPolicy, VouchLink } from './inspection.js';
+import type { ArtifactOpinion, CatalogRef, RequestOpinion, Result, SessionPolicy, VouchLink } from './inspection.js';
 import type { JsonObject } from './json.js';
 import type { ArtifactMetadata, Delivery, RefusalPhase } from './report.js';
 
@@ -26,7 +26,14 @@ export interface SessionRecord {
 
 /** Inspections as recorded: opinions and words, without `expected`. */
 export type RecordedInspections = Readonly<
-  Record<string, { readonly opinion: RequestOpinion | ArtifactOpinion; readonly reason: string; readonly annotations?: JsonObject | undefined }>
+  Record<
+    string,
+    {
+      readonly opinion: RequestOpinion | ArtifactOpinion;
+      readonly reason: string;
+      readonly annotations?: JsonObject | undefined;
+    }
+  >
 >;
 
 /** What every record of an exchange says about the request. Credentials are already redacted. */
