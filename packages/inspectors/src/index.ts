@@ -1,1 +1,5 @@
-export {};
+export * from './default.js';
+export * from './errors.js';
+export * from './inspector.js';
+export * from './opinions.js';
+export * from './registry.js';

@@ -1,0 +1,25 @@
+import type { InspectorsConfig } from '@waybill/contracts';
+import { defaultInspector, defaultInspectorId } from './default.js';
+import { InspectorError } from './errors.js';
+import type { Inspector } from './inspector.js';
+
+/**
+ * All inspectors in the order in which reports list them, `default` last. No discovery: a new format is one line here.
+ * @throws InspectorError INSPECTOR_DUPLICATE_ID
+ */
+export function createInspectorRegistry(_config: InspectorsConfig): readonly Inspector[] {
+  return assertUniqueIds([defaultInspector()]);
+}
+
+/** @throws InspectorError INSPECTOR_DUPLICATE_ID */
+export function assertUniqueIds(inspectors: readonly Inspector[]): readonly Inspector[] {
+  const seen = new Set<string>();
+  for (const { id } of inspectors) {
+    if (seen.has(id)) throw new InspectorError('INSPECTOR_DUPLICATE_ID', `two inspectors have the id ${id}`);
+    seen.add(id);
+  }
+  if (inspectors.at(-1)?.id !== defaultInspectorId) {
+    throw new InspectorError('INSPECTOR_DUPLICATE_ID', `the last inspector must be ${defaultInspectorId}`);
+  }
+  return inspectors;
+}
