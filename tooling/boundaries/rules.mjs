@@ -48,7 +48,7 @@ const ownership = Object.entries(owners).map(([library, places]) => ({
   comment: `Only ${places.join(', ')} may import ${library}; others ask for what they need through @waybill/contracts.`,
   severity: 'error',
   from: { path: '^(packages|apps)/', pathNot: [...places.map((place) => `^${place}/`), '/test/', '[.]test[.]ts$'] },
-  to: { path: `/node_modules/${library}${/[-/)]$/.test(library) ? '' : '/'}` },
+  to: { path: `(^|/)node_modules/${library}${/[-/)]$/.test(library) ? '' : '/'}` },
 }));
 
 /** @type {import('dependency-cruiser').IConfiguration} */

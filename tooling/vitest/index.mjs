@@ -6,7 +6,7 @@ import { defineConfig } from 'vitest/config';
  * Test files of each lane. Unit tests need nothing but Node; the other lanes may start servers and programs.
  */
 const lanes = {
-  unit: { include: ['{src,test}/**/*.test.ts'], exclude: ['**/*.{int,e2e,live}.test.ts'], testTimeout: 10_000 },
+  unit: { include: ['{src,test}/**/*.test.{ts,mjs}'], exclude: ['**/*.{int,e2e,live}.test.*'], testTimeout: 10_000 },
   int: { include: ['{src,test}/**/*.int.test.ts'], exclude: [], testTimeout: 60_000 },
   e2e: { include: ['{src,test}/**/*.e2e.test.ts'], exclude: [], testTimeout: 180_000 },
   live: { include: ['{src,test}/**/*.live.test.ts'], exclude: [], testTimeout: 300_000 },
@@ -16,7 +16,8 @@ const lanes = {
  * Vitest configuration of one package. The lane comes from WAYBILL_TEST_LANE (`unit` when unset), so that every package
  * has one `vitest.config.ts` and the scripts choose. Siblings resolve to their sources: a stale build decides nothing.
  *
- * @param {{ setupFiles?: string[], fileParallelism?: boolean }} [options]
+ * @param {{ setupFiles?: string[], fileParallelism?: boolean, pool?: 'threads' | 'forks' }} [options] `forks` for tests
+ *   that need a process of their own (chdir, umask, signals); lanes other than unit have it already
  */
 export function waybill(options = {}) {
   const name = process.env.WAYBILL_TEST_LANE ?? 'unit';
@@ -32,7 +33,7 @@ export function waybill(options = {}) {
       include: lane.include,
       exclude: ['**/node_modules/**', '**/dist/**', ...lane.exclude],
       environment: 'node',
-      pool: name === 'unit' ? 'threads' : 'forks',
+      pool: options.pool ?? (name === 'unit' ? 'threads' : 'forks'),
       maxWorkers: 2,
       fileParallelism: options.fileParallelism ?? (name === 'unit' || name === 'int'),
       testTimeout: lane.testTimeout,
