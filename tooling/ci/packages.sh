@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Installs what the test lanes need beside Node, where apt-get and root are at hand. Asks the mirror only for what is missing.
+set -euo pipefail
+
+wanted=(
+  apt-utils bubblewrap ca-certificates curl dpkg-dev git gnupg gnutls-bin iproute2 make nginx openssl postgresql
+  procps python3 squashfs-tools unzip xz-utils zip
+)
+
+if ! command -v apt-get >/dev/null; then
+  echo 'packages: no apt-get here; the lanes use the programs that are installed' >&2
+  exit 0
+fi
+
+missing=()
+for package in "${wanted[@]}"; do
+  dpkg-query --show --showformat='${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+done
+if [ "${#missing[@]}" -eq 0 ]; then
+  echo 'packages: all there'
+  exit 0
+fi
+if [ "$(id -u)" -ne 0 ]; then
+  echo "packages: missing and not root: install them with: apt-get install ${missing[*]}" >&2
+  exit 1
+fi
+
+echo "packages: installing ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+apt-get -q update
+apt-get -q -y install --no-install-recommends "${missing[@]}"
