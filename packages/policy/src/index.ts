@@ -1,1 +1,6 @@
-export {};
+export { type Acl, type AclRule, parseAcl } from './acl.js';
+export { type Decision, decideArtifact, decideRequest } from './decide.js';
+export { createEgressGuard, type EgressGuardOptions } from './egress-guard.js';
+export { normalizeUrl } from './normalize-url.js';
+export { PolicyError, type PolicyErrorCode } from './policy-error.js';
+export { compileUrlGlob, type UrlGlob, urlGlobWarning } from './url-glob.js';
