@@ -65,6 +65,7 @@ export async function ensureToolchain() {
   mkdirSync(binDir, { recursive: true });
   rmSync(marker, { force: true });
   await npmInstall(missing);
+  verifyDigests(missing);
   for (const tool of [planned.node, planned.pnpm]) link(tool);
   const description = describe(planned);
   writeFileSync(marker, `${JSON.stringify({ pins: pinsDigest, description })}\n`);
@@ -93,11 +94,31 @@ async function npmInstall(tools) {
   const specs = tools.map((tool) => `${tool.name}@${tool.version}`);
   const flags = ['--no-save', '--no-package-lock', '--ignore-scripts', '--no-audit', '--no-fund', '--global=false'];
   const args = ['install', '--prefix', toolchainDir, ...flags, '--loglevel=error', ...specs];
-  const status = await runCommand('npm', args, { cwd: toolchainDir });
+  const status = await runCommand('npm', args, {
+    cwd: toolchainDir,
+    env: { ...process.env, npm_config_update_notifier: 'false' },
+  });
   if (status !== 0) {
     throw new SetupError(
       `npm could not install ${specs.join(' and ')} (exit code ${status}).`,
       "Its message stands above. Check 'npm config get registry', proxies and certificates, then run the same command again.",
+    );
+  }
+}
+
+/**
+ * npm compares an archive with what the registry says about it; this compares what the registry said with our pin, before
+ * anything of it is run. A platform without a pinned digest relies on npm's comparison alone.
+ */
+function verifyDigests(tools) {
+  const { packages } = JSON.parse(readFileSync(join(toolchainDir, 'node_modules', '.package-lock.json'), 'utf8'));
+  for (const tool of tools) {
+    const found = packages[`node_modules/${tool.name}`]?.integrity;
+    if (!tool.integrity || found === tool.integrity) continue;
+    rmSync(join(toolchainDir, 'node_modules'), { recursive: true, force: true });
+    throw new SetupError(
+      `${tool.name}@${tool.version} is not what tooling/setup/toolchain.json pins: found ${found}, wanted ${tool.integrity}.`,
+      "The registry serves something else under this version. Check 'npm config get registry'.",
     );
   }
 }
