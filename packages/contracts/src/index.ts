@@ -7,6 +7,7 @@ export * from './inspection.js';
 export * from './inspectors-config.js';
 export * from './json.js';
 export * from './log.js';
+export * from './project.js';
 export * from './proxy-session.js';
 export * from './purl.js';
 export * from './redact.js';
