@@ -3,3 +3,4 @@ export * from './errors.js';
 export * from './inspector.js';
 export * from './opinions.js';
 export * from './registry.js';
+export * from './run.js';

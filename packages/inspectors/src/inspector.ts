@@ -18,7 +18,11 @@ export interface Inspector<Expected = unknown> {
   /** Runs before the upstream is contacted; the request body, if any, is already bounded. No I/O. undefined = not mine. */
   inspectRequest(request: RequestView): RequestInspection<Expected> | undefined;
   /** Digests known before the body is fetched; only for requests this inspector claimed with Pending. */
-  vouchedDigests?(request: RequestView, expected: Expected, context: InspectionContext): Promise<readonly VouchedDigest[]>;
+  vouchedDigests?(
+    request: RequestView,
+    expected: Expected,
+    context: InspectionContext,
+  ): Promise<readonly VouchedDigest[]>;
   /**
    * Runs once the body is spooled and hashed. `expected` is undefined when this inspector did not claim the request
    * (permissive sessions run all inspectors): it may then still recognise the format. undefined = nothing to say.

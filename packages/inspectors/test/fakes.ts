@@ -59,7 +59,7 @@ export function fakeArtifact(request: FakeRequest | string, response: FakeRespon
     size: raw.length,
     mediaType: response.mediaType ?? headers.get('content-type')?.split(';')[0]?.trim() ?? 'application/octet-stream',
     contentEncoding: response.contentEncoding,
-    open: () => chunked(plain()),
+    open: () => chunked(plain),
     openRaw: () => chunked(raw),
     decoded: async () => ({ digests: digestsOf(plain()), size: plain().length }),
   };
@@ -75,9 +75,10 @@ export function bytesOf(body: Uint8Array | string): Uint8Array {
 }
 
 /** Streams in pieces small enough that parsers meet chunk borders. */
-export function chunked(bytes: Uint8Array, size = 1021): Readable {
+export function chunked(given: Uint8Array | (() => Uint8Array), size = 1021): Readable {
   return Readable.from(
     (function* () {
+      const bytes = typeof given === 'function' ? given() : given;
       for (let at = 0; at < bytes.length; at += size) yield Buffer.from(bytes.subarray(at, at + size));
     })(),
     { objectMode: false },

@@ -1,0 +1,134 @@
+import {
+  type ArtifactInspection,
+  type ArtifactInspections,
+  type ArtifactMetadata,
+  type ArtifactView,
+  type CatalogOffer,
+  type CatalogRef,
+  type Claim,
+  emptyMetadata,
+  type InspectionContext,
+  type VouchLink,
+} from '@waybill/contracts';
+import { contentEncodingAttribute } from './catalog-cache.js';
+import { type ContextOptions, openContext } from './context.js';
+import { defaultInspectorId } from './default.js';
+import type { Inspector } from './inspector.js';
+import { offeredValue } from './offer.js';
+import { failure, isPending } from './request-phase.js';
+import { sniffStream } from './sniff.js';
+
+/** One artifact and who is asked about it. */
+export interface ArtifactQuestion {
+  readonly inspectors: readonly Inspector[];
+  readonly artifact: ArtifactView;
+  readonly claims: readonly Claim[];
+}
+
+/**
+ * Asks the inspectors that claimed the request (permissive: all) and puts together what they say. Only claimants vouch and
+ * offer catalogs: in a permissive session others are asked for the record, but nothing is trusted on their word.
+ * @see specs/fetch-service.md §4.2
+ */
+export async function inspectArtifact(
+  question: ArtifactQuestion,
+  options: ContextOptions,
+): Promise<ArtifactInspections> {
+  const { inspectors, artifact, claims } = question;
+  const claimed = isPending(claims);
+  const everybody = options.services.policy === 'permissive';
+  const opened = openContext(options);
+  const inspections = new Map<string, ArtifactInspection>();
+  try {
+    for (const inspector of inspectors) {
+      if (inspector.id === defaultInspectorId) {
+        if ([...inspections.values()].some(({ opinion }) => opinion !== 'Unknown')) continue;
+      } else if (!everybody && !claimed(inspector)) continue;
+      const inspection = await opened.run((context) => ask(inspector, question, context)).catch(failure);
+      if (inspection) inspections.set(inspector.id, inspection);
+    }
+    const type = await opened.run(() => sniff(artifact)).catch(() => 'application/octet-stream');
+    return assemble({ ...question, inspections, type, claimed }, options);
+  } finally {
+    await opened.close();
+  }
+}
+
+async function ask(
+  inspector: Inspector,
+  { artifact, claims }: ArtifactQuestion,
+  context: InspectionContext,
+): Promise<ArtifactInspection | undefined> {
+  const claim = claims.find((candidate) => candidate.inspector === inspector.id)?.inspection;
+  return inspector.inspectArtifact(artifact, claim?.opinion === 'Pending' ? claim.expected : undefined, context);
+}
+
+/** The type of what is inside a Content-Encoding; of the bytes themselves when they cannot be decoded. */
+async function sniff(artifact: ArtifactView): Promise<string> {
+  try {
+    return await sniffStream(artifact.open());
+  } catch {
+    return sniffStream(artifact.openRaw());
+  }
+}
+
+interface Assembly extends ArtifactQuestion {
+  readonly inspections: ReadonlyMap<string, ArtifactInspection>;
+  readonly type: string;
+  readonly claimed: (inspector: Inspector) => boolean;
+}
+
+function assemble(assembly: Assembly, { cache, parsers }: ContextOptions): ArtifactInspections {
+  const { inspectors, inspections, artifact, claimed } = assembly;
+  const vouchedBy: VouchLink[] = [];
+  const provides: CatalogRef[] = [];
+  for (const inspector of inspectors.filter(claimed)) {
+    const inspection = inspections.get(inspector.id);
+    if (!inspection || inspection.opinion === 'Rejected') continue;
+    for (const link of inspection.vouchedBy ?? []) if (!vouchedBy.some((l) => isSame(l, link))) vouchedBy.push(link);
+    for (const offer of inspection.provides ?? []) {
+      const ref = toRef(offer, inspector.id, inspection, artifact);
+      const value = offeredValue(offer);
+      const parser = parsers.get(ref.kind);
+      if (value !== undefined && parser) cache.put(ref, parser, value);
+      provides.push(ref);
+    }
+  }
+  return { inspections, metadata: mergeMetadata(assembly), vouchedBy, provides };
+}
+
+/** Later inspectors override earlier ones field by field, claimants all others; digests and size are the bytes' own. */
+function mergeMetadata({ inspectors, inspections, artifact, type, claimed }: Assembly): ArtifactMetadata {
+  const merged: ArtifactMetadata = { ...emptyMetadata(), type };
+  for (const claimant of [false, true]) {
+    for (const inspector of inspectors) {
+      if (claimed(inspector) !== claimant) continue;
+      const known = Object.entries(inspections.get(inspector.id)?.metadata ?? {});
+      Object.assign(merged, Object.fromEntries(known.filter(([, value]) => value !== undefined && value !== '')));
+    }
+  }
+  return { ...merged, ...artifact.digests, size: artifact.size };
+}
+
+function toRef(
+  offer: CatalogOffer,
+  inspector: string,
+  inspection: ArtifactInspection,
+  artifact: ArtifactView,
+): CatalogRef {
+  const { contentEncoding } = artifact;
+  const attributes = { ...offer.attributes, ...(contentEncoding && { [contentEncodingAttribute]: contentEncoding }) };
+  return {
+    scope: offer.scope,
+    kind: offer.kind,
+    ...(Object.keys(attributes).length > 0 && { attributes }),
+    sha256: artifact.digests.sha256,
+    inspector,
+    url: artifact.request.normalizedUrl,
+    name: inspection.metadata?.name || offer.kind,
+  };
+}
+
+function isSame(a: VouchLink, b: VouchLink): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}

@@ -1,0 +1,143 @@
+import { pipeline, type Readable, type Transform } from 'node:stream';
+import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
+import type { BlobStore, Catalog, CatalogParser, CatalogRef } from '@waybill/contracts';
+import { untilAborted } from './deadline.js';
+import { InspectorError } from './errors.js';
+
+/** Attribute under which a reference keeps the Content-Encoding of its bytes. */
+export const contentEncodingAttribute = 'content-encoding';
+
+export interface CatalogCacheOptions {
+  readonly blobs: Pick<BlobStore, 'open'>;
+  /** Weight of all values kept, as their parsers weigh them. */
+  readonly maxBytes: number;
+}
+
+/** Immutable values of indexes, parsed once per digest and shared by all sessions. */
+export interface CatalogCache {
+  /**
+   * The value of a trusted index: kept, being parsed, or rebuilt from its blob.
+   * @throws InspectorError INSPECTOR_CATALOG_INVALID
+   */
+  get<Value>(ref: CatalogRef, parser: CatalogParser<Value>, signal: AbortSignal): Promise<Catalog<Value>>;
+  /** Keeps a value that its inspector has just parsed. */
+  put<Value>(ref: CatalogRef, parser: CatalogParser<Value>, value: Value): void;
+  stats(): { readonly entries: number; readonly bytes: number; readonly hits: number; readonly parses: number };
+}
+
+interface Parsing {
+  readonly value: Promise<unknown>;
+  readonly controller: AbortController;
+  waiting: number;
+}
+
+export function createCatalogCache({ blobs, maxBytes }: CatalogCacheOptions): CatalogCache {
+  const kept = new Map<string, { value: unknown; weight: number }>();
+  const parsing = new Map<string, Parsing>();
+  let bytes = 0;
+  let hits = 0;
+  let parses = 0;
+
+  function keep(key: string, value: unknown, weight: number): void {
+    if (kept.has(key) || weight > maxBytes) return;
+    kept.set(key, { value, weight });
+    bytes += weight;
+    for (const [oldest, entry] of kept) {
+      if (bytes <= maxBytes) break;
+      kept.delete(oldest);
+      bytes -= entry.weight;
+    }
+  }
+
+  function start<Value>(key: string, ref: CatalogRef, parser: CatalogParser<Value>): Parsing {
+    const controller = new AbortController();
+    parses += 1;
+    const value = parse(ref, parser, controller.signal)
+      .then((parsed) => {
+        keep(key, parsed, parser.weigh(parsed));
+        return parsed;
+      })
+      .finally(() => {
+        if (parsing.get(key) === entry) parsing.delete(key);
+      });
+    value.catch(() => {});
+    const entry: Parsing = { value, controller, waiting: 0 };
+    parsing.set(key, entry);
+    return entry;
+  }
+
+  async function parse<Value>(ref: CatalogRef, parser: CatalogParser<Value>, signal: AbortSignal): Promise<Value> {
+    const stream = decode(blobs.open(ref.sha256), ref.attributes?.[contentEncodingAttribute]);
+    try {
+      return await parser.parse(stream, ref, signal);
+    } catch (cause) {
+      if (signal.aborted) throw signal.reason;
+      const text = cause instanceof Error ? cause.message : String(cause);
+      throw new InspectorError('INSPECTOR_CATALOG_INVALID', `cannot read ${ref.kind} ${ref.sha256} again: ${text}`, {
+        cause,
+      });
+    } finally {
+      stream.destroy();
+    }
+  }
+
+  return {
+    async get<Value>(ref: CatalogRef, parser: CatalogParser<Value>, signal: AbortSignal) {
+      signal.throwIfAborted();
+      const key = keyOf(ref);
+      const known = kept.get(key);
+      if (known) {
+        hits += 1;
+        kept.delete(key);
+        kept.set(key, known);
+        return { ref, value: known.value as Value };
+      }
+      const entry = parsing.get(key) ?? start(key, ref, parser);
+      entry.waiting += 1;
+      try {
+        return { ref, value: (await untilAborted(signal, () => entry.value)) as Value };
+      } finally {
+        entry.waiting -= 1;
+        if (entry.waiting === 0 && parsing.get(key) === entry) {
+          parsing.delete(key);
+          entry.controller.abort(new InspectorError('INSPECTOR_ABORTED', 'nobody waits for this catalog any more'));
+        }
+      }
+    },
+    put(ref, parser, value) {
+      keep(keyOf(ref), value, parser.weigh(value));
+    },
+    stats: () => ({ entries: kept.size, bytes, hits, parses }),
+  };
+}
+
+function keyOf(ref: CatalogRef): string {
+  const attributes = Object.entries(ref.attributes ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+  return JSON.stringify([ref.kind, ref.sha256, attributes]);
+}
+
+const decoders: Readonly<Record<string, () => Transform>> = {
+  gzip: createGunzip,
+  'x-gzip': createGunzip,
+  deflate: createInflate,
+  br: createBrotliDecompress,
+  zstd: createZstdDecompress,
+};
+
+/** Undoes Content-Encoding; the bytes were accepted decoded before, so an unknown coding is an error. */
+function decode(stream: Readable, encoding: string | undefined): Readable {
+  let decoded = stream;
+  for (const coding of (encoding ?? '')
+    .split(',')
+    .map((part) => part.trim())
+    .reverse()) {
+    if (coding === '' || coding === 'identity') continue;
+    const decoder = decoders[coding];
+    if (!decoder) {
+      stream.destroy();
+      throw new InspectorError('INSPECTOR_CATALOG_INVALID', `unknown Content-Encoding ${JSON.stringify(coding)}`);
+    }
+    decoded = pipeline(decoded, decoder(), () => {}) as Transform;
+  }
+  return decoded;
+}

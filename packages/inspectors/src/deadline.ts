@@ -1,0 +1,50 @@
+import { InspectorError } from './errors.js';
+
+/** A signal that fires with the first of: the caller's signal, the time limit, `abort()`. `dispose` frees the timer. */
+export interface Deadline {
+  readonly signal: AbortSignal;
+  abort(reason: unknown): void;
+  dispose(): void;
+}
+
+/** @param timeoutMs 0 = no time limit */
+export function createDeadline(outer: AbortSignal, timeoutMs: number): Deadline {
+  const controller = new AbortController();
+  const onOuter = () => controller.abort(new InspectorError('INSPECTOR_ABORTED', abortText(outer.reason)));
+  if (outer.aborted) onOuter();
+  else outer.addEventListener('abort', onOuter, { once: true });
+  const seconds = timeoutMs / 1000;
+  const expire = () =>
+    controller.abort(new InspectorError('INSPECTOR_TIMEOUT', `the inspection took longer than ${seconds} s`));
+  const timer = timeoutMs > 0 ? setTimeout(expire, timeoutMs) : undefined;
+  return {
+    signal: controller.signal,
+    abort: (reason) => controller.abort(reason),
+    dispose() {
+      clearTimeout(timer);
+      outer.removeEventListener('abort', onOuter);
+    },
+  };
+}
+
+/**
+ * The work's value, or a rejection as soon as the signal fires: work that does not heed its signal delays nobody.
+ * @throws the signal's reason
+ */
+export async function untilAborted<Value>(signal: AbortSignal, work: () => Promise<Value>): Promise<Value> {
+  signal.throwIfAborted();
+  let onAbort: (() => void) | undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([work(), aborted]);
+  } finally {
+    if (onAbort) signal.removeEventListener('abort', onAbort);
+  }
+}
+
+function abortText(reason: unknown): string {
+  return `the inspection was broken off${reason instanceof Error && reason.message ? `: ${reason.message}` : ''}`;
+}
