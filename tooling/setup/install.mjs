@@ -18,10 +18,13 @@ export async function ensureInstalled(toolchain) {
 
   say('installing dependencies (pnpm, frozen lock file)');
   rmSync(stampFile, { force: true });
-  const status = await runCommand(join(binDir, 'pnpm'), ['install', '--frozen-lockfile', '--reporter=append-only'], {
+  // On a terminal pnpm shows its progress; elsewhere its output matters only when it fails.
+  const quiet = !process.stderr.isTTY;
+  const status = await runCommand(join(binDir, 'pnpm'), ['install', '--frozen-lockfile'], {
     cwd: root,
+    // CI keeps pnpm from asking before it replaces a node_modules directory.
     env: { ...toolchainEnv(), CI: 'true' },
-    quiet: true,
+    quiet,
   });
   if (status !== 0) {
     throw new SetupError(

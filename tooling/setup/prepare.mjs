@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { SetupError } from './fail.mjs';
+import { SetupError, say } from './fail.mjs';
 import { ensureInstalled } from './install.mjs';
 import { withLock } from './lock.mjs';
 import { root } from './paths.mjs';
@@ -15,7 +15,10 @@ export async function prepare({ build = true } = {}) {
 }
 
 async function buildAll() {
+  // A build that is all cached takes no time worth a line.
+  const notice = setTimeout(() => say('building'), 1000);
   const status = await turbo(['build', '--output-logs=errors-only', '--log-order=grouped'], { quiet: true });
+  clearTimeout(notice);
   if (status !== 0) {
     throw new SetupError(`the build ended with exit code ${status}.`, 'Its messages stand above.');
   }
