@@ -1,0 +1,93 @@
+import { type InspectorsConfig, inspectorsConfigSchema } from '@waybill/contracts';
+import { compileUrlGlob, PolicyError, urlGlobWarning } from '@waybill/policy';
+import { messageOf } from '../errors.js';
+import { publicKeyFault } from '../openpgp/armor.js';
+import { type Finding, formatPath } from './finding.js';
+import { findingsOf, type Place, readYaml } from './yaml-text.js';
+
+/** A configuration with what is to be said about it; `config` is undefined when a finding is an error. */
+export interface CheckedConfig<Config> {
+  readonly config: Config | undefined;
+  readonly findings: readonly Finding[];
+}
+
+/** Names of the sections that `inspectors.yaml` knows. */
+export const sectionNames = Object.keys(inspectorsConfigSchema.shape);
+
+/** Reads the text of an `inspectors.yaml`: syntax, keys and types, then globs and OpenPGP keys, all faults at once. */
+export function readInspectorsText(text: string): CheckedConfig<InspectorsConfig> {
+  const read = readYaml(text, inspectorsConfigSchema);
+  if ('findings' in read) return { config: undefined, findings: read.findings.map(withSuggestion) };
+  return checked(read.value, checkValues(read.value, read.place));
+}
+
+/** The same for a value that came as JSON; findings have no line. */
+export function readInspectorsValue(value: unknown): CheckedConfig<InspectorsConfig> {
+  const parsed = inspectorsConfigSchema.safeParse(value);
+  if (!parsed.success) return { config: undefined, findings: findingsOf(parsed.error).map(withSuggestion) };
+  return checked(
+    parsed.data,
+    checkValues(parsed.data, () => ({})),
+  );
+}
+
+function checked(config: InspectorsConfig, findings: readonly Finding[]): CheckedConfig<InspectorsConfig> {
+  return { config: findings.some(({ severity }) => severity === 'error') ? undefined : config, findings };
+}
+
+/** What types cannot say: every glob compiles, every key can be read. */
+function checkValues(config: InspectorsConfig, place: (path: readonly PropertyKey[]) => Place): Finding[] {
+  const findings: Finding[] = [];
+  const say = (severity: Finding['severity'], path: readonly PropertyKey[], message: string) =>
+    findings.push({ severity, path: formatPath(path), message, ...place(path) });
+  for (const { path, glob, isUrl } of globsOf(config)) {
+    try {
+      compileUrlGlob(glob);
+      const warning = isUrl ? urlGlobWarning(glob) : undefined;
+      if (warning) say('warning', path, warning);
+    } catch (cause) {
+      if (!(cause instanceof PolicyError)) throw cause;
+      say('error', path, [messageOf(cause), cause.hint].filter(Boolean).join('; '));
+    }
+  }
+  for (const [name, repository] of Object.entries(config.apt?.repositories ?? {})) {
+    const fault = publicKeyFault(repository['public-key']);
+    if (fault) say('error', ['apt', 'repositories', name, 'public-key'], fault);
+  }
+  return findings;
+}
+
+interface FoundGlob {
+  readonly path: readonly PropertyKey[];
+  readonly glob: string;
+  readonly isUrl: boolean;
+}
+
+function* globsOf(config: InspectorsConfig): Generator<FoundGlob> {
+  for (const section of ['git', 'crafts', 'chisel', 'store', 'bldbin'] as const) {
+    yield* list([section, 'urls'], config[section]?.urls ?? [], true);
+  }
+  for (const [name, repository] of Object.entries(config.apt?.repositories ?? {})) {
+    const at = ['apt', 'repositories', name];
+    yield* list([...at, 'urls'], repository.urls, true);
+    yield* list([...at, 'suites'], repository.suites, false);
+    yield* list([...at, 'components'], repository.components, false);
+  }
+  for (const [name, registry] of Object.entries(config.npm?.registries ?? {})) {
+    yield* list(['npm', 'registries', name, 'tarballs'], registry.tarballs, true);
+  }
+  for (const [index, file] of (config.generic?.files ?? []).entries()) {
+    // An exact URL may stand without :443 here (both forms match), so only the glob is checked.
+    yield { path: ['generic', 'files', index, 'url'], glob: file.url, isUrl: false };
+  }
+}
+
+function* list(path: readonly PropertyKey[], globs: readonly string[], isUrl: boolean): Generator<FoundGlob> {
+  for (const [index, glob] of globs.entries()) yield { path: [...path, index], glob, isUrl };
+}
+
+/** Names the sections when an unknown one was found: a misspelt section would otherwise just allow nothing. */
+function withSuggestion(finding: Finding): Finding {
+  if (finding.message !== 'unknown key' || finding.path.includes('.')) return finding;
+  return { ...finding, message: `unknown section; known are ${sectionNames.join(', ')}` };
+}

@@ -1,0 +1,79 @@
+import type { SessionPolicy } from '@waybill/contracts';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { ControlMetrics } from './control/context.js';
+import { version } from './version.js';
+
+/** What is counted. Labels are bounded: routes are patterns, never paths; nothing of a session or host is a label. */
+export interface ServiceMetrics extends ControlMetrics {
+  sessionCreated(policy: SessionPolicy): void;
+  sessionOver(how: 'revoked' | 'expired' | 'ended'): void;
+  /** One durable record. */
+  recorded(kind: string, result: string): void;
+  bytes(result: string, size: number): void;
+  /** A number read when somebody asks; missing values are left out. */
+  gauge(name: string, help: string, read: () => number): void;
+}
+
+export function createServiceMetrics(): ServiceMetrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  new Gauge({ name: 'waybill_build_info', help: 'Version of the service', labelNames: ['version'], registers }).set(
+    { version },
+    1,
+  );
+  const requests = new Histogram({
+    name: 'waybill_control_request_seconds',
+    help: 'Requests to the control API',
+    labelNames: ['route', 'method', 'status'],
+    buckets: [0.005, 0.025, 0.1, 0.5, 2, 10],
+    registers,
+  });
+  const created = new Counter({
+    name: 'waybill_sessions_created_total',
+    help: 'Sessions created',
+    labelNames: ['policy'],
+    registers,
+  });
+  const over = new Counter({
+    name: 'waybill_sessions_over_total',
+    help: 'Sessions revoked, expired, ended',
+    labelNames: ['how'],
+    registers,
+  });
+  const records = new Counter({
+    name: 'waybill_records_total',
+    help: 'Durable records of exchanges: downloads, responses without artifact, refusals, failures',
+    labelNames: ['kind', 'result'],
+    registers,
+  });
+  const bytes = new Counter({
+    name: 'waybill_artifact_bytes_total',
+    help: 'Bytes of recorded artifacts',
+    labelNames: ['result'],
+    registers,
+  });
+  return {
+    request: (route, method, status, seconds) =>
+      requests.observe({ route, method: knownMethod(method), status: String(status) }, seconds),
+    sessionCreated: (policy) => created.inc({ policy }),
+    sessionOver: (how) => over.inc({ how }),
+    recorded: (kind, result) => records.inc({ kind, result }),
+    bytes: (result, size) => bytes.inc({ result }, size),
+    gauge(name, help, read) {
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect() {
+          this.set(read());
+        },
+      });
+    },
+    text: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+  };
+}
+
+function knownMethod(method: string): string {
+  return /^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)$/.test(method) ? method : 'other';
+}

@@ -1,0 +1,104 @@
+import {
+  type ReportArtifact,
+  type SessionRecord,
+  type SessionReport,
+  type SessionStore,
+  toRfc3339,
+} from '@waybill/contracts';
+import { generator } from '../version.js';
+import { toReportArtifact, toReportRefusal, toReportResponse } from './records.js';
+import { createVouchChains } from './vouch-chains.js';
+
+/** What the report says of a session beside its lists. */
+export type ReportHeader = Omit<SessionReport, 'artifacts' | 'refusals' | 'failures' | 'responses'>;
+
+/** What a report is made of. */
+export interface ReportSource {
+  readonly session: SessionRecord;
+  readonly store: Pick<SessionStore, 'artifact' | 'artifacts' | 'refusals' | 'responses'>;
+  /** The session's inspectors in execution order. */
+  readonly inspectorIds: readonly string[];
+  /** The session's own directory. */
+  readonly spoolPath: string;
+  /** `end-time` of a session that has not ended yet. */
+  readonly now: Date;
+}
+
+const comment = 'Keys may be added in later versions; readers ignore those that they do not know.';
+/** Records are small; gathering this many characters spares a write for each. */
+const chunkCharacters = 32_768;
+
+/** Everything but the lists, in the order of the report's keys. */
+export function reportHeader({ session, inspectorIds, spoolPath, now }: ReportSource): ReportHeader {
+  return {
+    generator,
+    comment,
+    'session-id': session.id,
+    'start-time': toRfc3339(session.createdAt),
+    'end-time': toRfc3339(session.endedAt ?? now),
+    inspectors: [...inspectorIds],
+    'spool-path': spoolPath,
+    policy: session.policy,
+    state: session.state,
+  };
+}
+
+/** The session's artifacts with their chains, sorted by sha256, one at a time. */
+export async function* reportArtifacts(
+  source: Pick<ReportSource, 'store' | 'session'>,
+): AsyncGenerator<ReportArtifact> {
+  const { store, session } = source;
+  const chains = createVouchChains(store, session.id);
+  for await (const artifact of store.artifacts(session.id)) {
+    yield toReportArtifact(artifact, await chains.of(artifact.vouchedBy, artifact.metadata.sha256));
+  }
+}
+
+/**
+ * The session report as JSON text in pieces, a record a line, in memory bounded by the largest record. `<`, `>` and `&` stand
+ * as they are. specs/fetch-service.md §2.7
+ */
+export async function* sessionReportText(source: ReportSource): AsyncGenerator<string> {
+  yield* gathered(pieces(source));
+}
+
+async function* pieces(source: ReportSource): AsyncGenerator<string> {
+  const { store, session } = source;
+  const header = JSON.stringify(reportHeader(source));
+  yield header.slice(0, -1);
+  yield* list('artifacts', reportArtifacts(source));
+  yield* list('refusals', refusals(source, 'refusal'));
+  yield* list('failures', refusals(source, 'failure'));
+  yield* list('responses', mapped(store.responses(session.id), toReportResponse));
+  yield '}\n';
+}
+
+async function* refusals({ store, session }: ReportSource, kind: 'refusal' | 'failure') {
+  for await (const record of store.refusals(session.id)) if (record.kind === kind) yield toReportRefusal(record);
+}
+
+async function* mapped<From, To>(items: AsyncIterable<From>, map: (item: From) => To): AsyncGenerator<To> {
+  for await (const item of items) yield map(item);
+}
+
+async function* list(name: string, items: AsyncIterable<unknown>): AsyncGenerator<string> {
+  yield `,\n${JSON.stringify(name)}:[`;
+  let separator = '\n';
+  for await (const item of items) {
+    yield separator + JSON.stringify(item);
+    separator = ',\n';
+  }
+  yield ']';
+}
+
+async function* gathered(parts: AsyncIterable<string>): AsyncGenerator<string> {
+  let waiting = '';
+  for await (const part of parts) {
+    waiting += part;
+    if (waiting.length >= chunkCharacters) {
+      yield waiting;
+      waiting = '';
+    }
+  }
+  if (waiting) yield waiting;
+}
