@@ -105,7 +105,7 @@ export class SessionManager implements SessionAuthority {
   async load(): Promise<void> {
     for (const record of await this.#options.store.listSessions(['open', 'revoked'])) {
       const config = this.#configurationOf(record);
-      this.#adopt(record, config, lostSecrets(record.secretPatterns));
+      this.#adopt(record, config, lostSecrets(record.secretPatterns), this.#boundOrNothing(record.id, config));
       const lost = record.secretPatterns.length;
       this.#options.logger.info({ session: record.id, state: record.state, lostSecrets: lost }, 'session taken over');
     }
@@ -276,8 +276,12 @@ export class SessionManager implements SessionAuthority {
     }
   }
 
-  #adopt(record: SessionRecord, config: InspectorsConfig, secrets: SessionSecrets, bound?: SessionInspectors): void {
-    const inspectors = bound ?? this.#options.inspectors.bind(config);
+  #adopt(
+    record: SessionRecord,
+    config: InspectorsConfig,
+    secrets: SessionSecrets,
+    inspectors: SessionInspectors,
+  ): void {
     const touch = () => this.#options.onActivity?.();
     const session = new LiveSession(record, { inspectors, config, secrets, touch });
     this.#live.set(record.id, session);
@@ -343,8 +347,22 @@ export class SessionManager implements SessionAuthority {
 
   #sourceOf(session: SessionRecord, live: LiveSession | undefined): ReportSource {
     const { store, spool, clock } = this.#options;
-    const inspectorIds = (live?.active.inspectors ?? this.#options.inspectors.bind(this.#configurationOf(session))).ids;
+    const inspectorIds = (live?.active.inspectors ?? this.#boundOrNothing(session.id, this.#configurationOf(session)))
+      .ids;
     return { session, store, inspectorIds, spoolPath: spool.pathOf(session.id), now: clock.now() };
+  }
+
+  /** One session that cannot be served any more must not keep the service from starting: it allows nothing (promise 5). */
+  #boundOrNothing(id: string, config: InspectorsConfig): SessionInspectors {
+    try {
+      return this.#options.inspectors.bind(config);
+    } catch (cause) {
+      this.#options.logger.error(
+        { session: id, error: messageOf(cause) },
+        'inspectors of a session cannot be bound: it allows nothing',
+      );
+      return this.#options.inspectors.bind({});
+    }
   }
 
   /** A record that this version cannot read allows nothing (promise 5); its evidence stays readable. */
