@@ -30,7 +30,7 @@ const owners = {
   '(fastify|@fastify/|fastify-)': ['apps'],
 };
 
-const tests = '([.]test[.]ts$|/test/|^e2e/|^bench/|vitest[.]config[.]ts$)';
+const tests = '([.]test[.]ts$|/conformance[.]ts$|/test/|^e2e/|^bench/|vitest[.]config[.]ts$)';
 
 const directions = Object.entries(mayImport).map(([name, allowed]) => ({
   name: `direction-${name}`,

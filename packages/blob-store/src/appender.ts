@@ -1,0 +1,268 @@
+import { randomBytes } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
+import type { BlobLocation } from './blob-index.js';
+import type { Catalog, Segment } from './catalog.js';
+import { storageError } from './errors.js';
+import { encodeHeader, type RecordHeader, recordBytes, tagBytes } from './record.js';
+import type { SegmentFiles } from './segment-files.js';
+import { SegmentIndex } from './segment-index.js';
+
+/** A record to append. */
+export interface Append {
+  readonly header: RecordHeader;
+  /** Of a `packed` record. */
+  readonly body?: Uint8Array | undefined;
+  /** Called as soon as the record can be read, before anything else happens. */
+  placed?(location: BlobLocation): void;
+}
+
+interface Job extends Append {
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+interface Active {
+  readonly segment: Segment;
+  readonly handle: FileHandle;
+  readonly index: SegmentIndex;
+}
+
+interface Written {
+  readonly position: number;
+  readonly buffers: readonly Uint8Array[];
+}
+
+const batchJobs = 256;
+const batchBytes = 4 * 1024 * 1024;
+/** Written bytes kept in memory until they are synced; beyond it the appender syncs by itself. */
+const unsyncedBytes = 16 * 1024 * 1024;
+
+/**
+ * Appends records to the active segment: one write for all that wait, one fsync for all that ask. What a failed fsync
+ * covered is kept and written again before the next one, because the system may have dropped those pages.
+ */
+export class Appender {
+  readonly #files: SegmentFiles;
+  readonly #catalog: Catalog;
+  readonly #segmentBytes: number;
+  readonly #guard: () => void;
+  #active: Active | undefined;
+  #queue: Job[] = [];
+  #pumping: Promise<void> | undefined;
+  #unsynced: Written[] = [];
+  #unsyncedBytes = 0;
+  /** How many of #unsynced the running sync covers. */
+  #covered = 0;
+  #rewrite = false;
+  #syncing: Promise<void> | undefined;
+  #nextSync: Promise<void> | undefined;
+
+  /** @param options.guard throws when nothing may be written (closed, lock lost). */
+  constructor(options: { files: SegmentFiles; catalog: Catalog; segmentBytes: number; guard: () => void }) {
+    this.#files = options.files;
+    this.#catalog = options.catalog;
+    this.#segmentBytes = options.segmentBytes;
+    this.#guard = options.guard;
+  }
+
+  /** Goes on with the last segment of an earlier run. */
+  resume(active: Active): void {
+    this.#active = active;
+  }
+
+  /** Resolves when the record is written and placed; durable after {@link flush}. */
+  append(append: Append): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ ...append, resolve, reject });
+      this.#pumping ??= this.#pump();
+    });
+  }
+
+  /** Makes durable all that was appended before the call. */
+  flush(): Promise<void> {
+    if (this.#unsynced.length === this.#covered && !this.#rewrite) return this.#syncing ?? Promise.resolve();
+    this.#nextSync ??= this.#syncNext();
+    return this.#nextSync;
+  }
+
+  /** Ends the active segment, so that compaction may take it. */
+  async seal(): Promise<void> {
+    await this.#idle();
+    this.#pumping = this.#sealActive().finally(() => {
+      this.#pumping = undefined;
+      if (this.#queue.length > 0) this.#pumping = this.#pump();
+    });
+    await this.#pumping;
+  }
+
+  /** Writes and syncs what waits, and leaves an index for the next open. */
+  async close(): Promise<void> {
+    await this.#idle();
+    const active = this.#active;
+    if (!active) return;
+    try {
+      await this.flush();
+      active.index.covered = active.segment.bytes;
+      await this.#files.writeIndex(active.segment, active.index);
+    } finally {
+      this.#active = undefined;
+      await active.handle.close();
+    }
+  }
+
+  async #idle(): Promise<void> {
+    while (this.#pumping) await this.#pumping.catch(() => undefined);
+  }
+
+  async #pump(): Promise<void> {
+    // Lets everything that is appended in this turn share one write.
+    await undefined;
+    while (this.#queue.length > 0) {
+      let jobs: Job[] = [];
+      try {
+        this.#guard();
+        if (this.#unsyncedBytes > unsyncedBytes) await this.flush();
+        const active = await this.#room();
+        jobs = this.#take(active);
+        await this.#write(active, jobs);
+      } catch (error) {
+        // Without a segment to write to nobody who waits can be served.
+        for (const job of jobs.length > 0 ? jobs : this.#queue.splice(0)) job.reject(error);
+      }
+    }
+    this.#pumping = undefined;
+  }
+
+  /** The active segment if the next record fits, else a new one. */
+  async #room(): Promise<Active> {
+    const next = this.#queue[0] as Job;
+    const active = this.#active;
+    const wanted = recordBytes(next.header.kind, next.header.size);
+    if (active && (active.segment.bytes === 0 || active.segment.bytes + wanted <= this.#segmentBytes)) return active;
+    await this.#sealActive();
+    const number = Math.max(0, ...this.#catalog.segments.keys()) + 1;
+    const segment: Segment = { number, tag: randomBytes(tagBytes), bytes: 0, live: 0, deleted: 0, sealed: false };
+    try {
+      this.#active = { segment, handle: await this.#files.create(segment), index: new SegmentIndex() };
+    } catch (error) {
+      throw storageError(error, 'create a segment', this.#files.path(segment));
+    }
+    this.#catalog.segments.set(number, segment);
+    return this.#active;
+  }
+
+  async #sealActive(): Promise<void> {
+    const active = this.#active;
+    if (!active) return;
+    await this.flush();
+    active.index.covered = active.segment.bytes;
+    try {
+      await this.#files.writeIndex(active.segment, active.index);
+    } catch (error) {
+      throw storageError(error, 'write the index of', this.#files.path(active.segment));
+    }
+    active.segment.sealed = true;
+    this.#active = undefined;
+    await active.handle.close();
+  }
+
+  #take(active: Active): Job[] {
+    let bytes = 0;
+    let count = 0;
+    for (const job of this.#queue) {
+      const next = bytes + recordBytes(job.header.kind, job.header.size);
+      const fits = active.segment.bytes + next <= this.#segmentBytes && next <= batchBytes;
+      if (count > 0 && (!fits || count === batchJobs)) break;
+      bytes = next;
+      count++;
+    }
+    return this.#queue.splice(0, count);
+  }
+
+  async #write(active: Active, jobs: readonly Job[]): Promise<void> {
+    const { segment, handle } = active;
+    const buffers: Uint8Array[] = [];
+    for (const job of jobs) {
+      buffers.push(encodeHeader(job.header, segment.tag));
+      if (job.body && job.body.length > 0) buffers.push(job.body);
+    }
+    const position = segment.bytes;
+    try {
+      await writeAll(handle, buffers, position);
+    } catch (error) {
+      // What came before stays; a torn tail that cannot be cut off now is overwritten or cut off at the next open.
+      await handle.truncate(position).catch(() => undefined);
+      throw storageError(error, 'write to', this.#files.path(segment));
+    }
+    this.#unsynced.push({ position, buffers });
+    for (const job of jobs) this.#place(active, job);
+  }
+
+  #place({ segment, index }: Active, job: Job): void {
+    const { kind, size, digests } = job.header;
+    const offset = segment.bytes;
+    segment.bytes += recordBytes(kind, size);
+    this.#unsyncedBytes += recordBytes(kind, size);
+    index.add({ kind, sha256: digests.sha256, offset, size });
+    if (kind === 'deleted') segment.deleted++;
+    else job.placed?.({ place: kind, segment: segment.number, offset, size });
+    job.resolve();
+  }
+
+  async #syncNext(): Promise<void> {
+    await this.#syncing?.catch(() => undefined);
+    this.#nextSync = undefined;
+    this.#syncing = this.#sync().finally(() => {
+      this.#covered = 0;
+      this.#syncing = undefined;
+    });
+    return this.#syncing;
+  }
+
+  async #sync(): Promise<void> {
+    const active = this.#active;
+    if (!active) return;
+    this.#covered = this.#unsynced.length;
+    try {
+      if (this.#rewrite) {
+        for (const written of this.#unsynced.slice(0, this.#covered)) {
+          await writeAll(active.handle, written.buffers, written.position);
+        }
+      }
+      await active.handle.datasync();
+    } catch (error) {
+      this.#rewrite = true;
+      throw storageError(error, 'make durable', this.#files.path(active.segment));
+    }
+    this.#rewrite = false;
+    for (const written of this.#unsynced.splice(0, this.#covered)) {
+      for (const buffer of written.buffers) this.#unsyncedBytes -= buffer.length;
+    }
+    this.#covered = 0;
+  }
+}
+
+async function writeAll(handle: FileHandle, buffers: readonly Uint8Array[], position: number): Promise<void> {
+  let rest = [...buffers];
+  let at = position;
+  while (rest.length > 0) {
+    const { bytesWritten } = await handle.writev(rest, at);
+    if (bytesWritten === 0) throw Object.assign(new Error('nothing was written'), { code: 'EIO' });
+    at += bytesWritten;
+    rest = without(rest, bytesWritten);
+  }
+}
+
+/** What is left of the buffers after so many bytes. */
+function without(buffers: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  let skip = bytes;
+  const rest: Uint8Array[] = [];
+  for (const buffer of buffers) {
+    if (skip >= buffer.length) skip -= buffer.length;
+    else {
+      rest.push(buffer.subarray(skip));
+      skip = 0;
+    }
+  }
+  return rest;
+}

@@ -1,0 +1,85 @@
+import { hash } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
+import { decodeHeader, headerBytes, headerStart, recordBytes } from './record.js';
+import type { SegmentEntry } from './segment-index.js';
+
+/** The part of a segment to read. */
+export interface ScanRange {
+  /** Where to start: the beginning, or the end of what an index covers. */
+  readonly from: number;
+  readonly fileBytes: number;
+  readonly tag: Uint8Array;
+}
+
+/** What a scan found. */
+export interface ScanResult {
+  readonly entries: readonly SegmentEntry[];
+  /** End of the last intact record: everything behind it is a torn tail. */
+  readonly end: number;
+  /** Stretches before `end` that hold no intact record. */
+  readonly damaged: readonly { readonly offset: number; readonly bytes: number }[];
+}
+
+const windowBytes = 1024 * 1024;
+
+/**
+ * Reads a segment record by record and checks each body. A damaged record costs only itself: the scan goes on at the next
+ * header. Memory is bounded by the largest record.
+ */
+export async function scanSegment(handle: FileHandle, range: ScanRange): Promise<ScanResult> {
+  const start = headerStart(range.tag);
+  const entries: SegmentEntry[] = [];
+  const damaged: { offset: number; bytes: number }[] = [];
+  let end = range.from;
+  let at = range.from;
+  while (at + headerBytes <= range.fileBytes) {
+    const entry = await readRecord(handle, at, range.fileBytes, start);
+    if (!entry) {
+      at = await find(handle, start, at + 1, range.fileBytes);
+      continue;
+    }
+    if (at > end) damaged.push({ offset: end, bytes: at - end });
+    entries.push(entry);
+    at += recordBytes(entry.kind, entry.size);
+    end = at;
+  }
+  return { entries, end, damaged };
+}
+
+async function readRecord(
+  handle: FileHandle,
+  at: number,
+  fileBytes: number,
+  start: Buffer,
+): Promise<SegmentEntry | undefined> {
+  const bytes = await readExactly(handle, at, headerBytes);
+  const header = decodeHeader(bytes);
+  if (!header || !bytes.subarray(0, start.length).equals(start)) return undefined;
+  if (at + recordBytes(header.kind, header.size) > fileBytes) return undefined;
+  if (header.kind === 'packed') {
+    const body = await readExactly(handle, at + headerBytes, header.size);
+    if (body.length !== header.size || hash('sha256', body) !== header.digests.sha256) return undefined;
+  }
+  return { kind: header.kind, sha256: header.digests.sha256, offset: at, size: header.size };
+}
+
+/** Position of the next possible header, or the end of the file. */
+async function find(handle: FileHandle, start: Buffer, from: number, fileBytes: number): Promise<number> {
+  for (let at = from; at < fileBytes; at += windowBytes - start.length + 1) {
+    const found = (await readExactly(handle, at, Math.min(windowBytes, fileBytes - at))).indexOf(start);
+    if (found >= 0) return at + found;
+  }
+  return fileBytes;
+}
+
+/** Fewer bytes only at the end of the file. */
+export async function readExactly(handle: FileHandle, position: number, length: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafe(length);
+  let filled = 0;
+  while (filled < length) {
+    const { bytesRead } = await handle.read(bytes, filled, length - filled, position + filled);
+    if (bytesRead === 0) break;
+    filled += bytesRead;
+  }
+  return bytes.subarray(0, filled);
+}
