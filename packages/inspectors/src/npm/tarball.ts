@@ -1,0 +1,152 @@
+import {
+  type ArtifactInspection,
+  type ArtifactView,
+  type BodyDigests,
+  type Digest,
+  formatDigest,
+  type InspectionContext,
+  type InspectorsConfig,
+  matchesDigest,
+} from '@waybill/contracts';
+import { ArchiveError, type ArchiveLimits, archiveLimits } from '../archive/expand.js';
+import type { Inspector } from '../inspector.js';
+import { approved, pending, rejected, rejectedRequest } from '../opinions.js';
+import { manifestMetadata, type PackageManifest, readManifest } from './package-json.js';
+import type { ListedTarball } from './packument-catalog.js';
+import { npmRegistries } from './registries.js';
+import { locateTarball, type TarballPlace } from './tarball-place.js';
+import { fetchVoucher, findVouchers, type Voucher } from './tarball-vouchers.js';
+
+/**
+ * Package tarballs. Approved when the bytes match the digest that a packument of a configured registry gives them and the
+ * package.json inside has the listed name and version. docs/inspectors/npm.tarball.md
+ */
+export function npmTarball(
+  config: InspectorsConfig,
+  { limits = archiveLimits }: { readonly limits?: ArchiveLimits } = {},
+): Inspector<readonly TarballPlace[]> {
+  const registries = npmRegistries(config);
+  return {
+    id: 'npm.tarball',
+    inspectRequest(request) {
+      const places = locateTarball(registries, request);
+      const [first] = places;
+      if (!first) return undefined;
+      const notes = {
+        registry: first.registry.id,
+        ...(first.name !== undefined && { package: first.name }),
+        ...(first.version !== undefined && { version: first.version }),
+      };
+      if (request.method !== 'GET' && request.method !== 'HEAD') {
+        return rejectedRequest(`${request.method} changes a tarball in the registry; a build only reads it`, notes);
+      }
+      const what = first.name === undefined ? 'a tarball' : `a tarball of ${first.name}`;
+      return pending(`${what} from ${first.registry.id}`, places, notes);
+    },
+    async vouchedDigests(_request, places, context) {
+      const vouchers = await findVouchers(places, context);
+      return vouchers
+        .filter(({ listed }) => listed.digests.length > 0)
+        .map(({ listed, link }) => ({ digests: listed.digests, vouchedBy: link }));
+    },
+    async inspectArtifact(artifact, places, context) {
+      if (!places) return undefined;
+      const known = await findVouchers(places, context);
+      const vouchers = known.length > 0 ? known : await fetchVoucher(places, context);
+      if (vouchers.length === 0) return notVouched(places);
+      return inspectTarball(artifact, { vouchers, limits, context });
+    },
+  };
+}
+
+interface Question {
+  readonly vouchers: readonly Voucher[];
+  readonly limits: ArchiveLimits;
+  readonly context: InspectionContext;
+}
+
+async function inspectTarball(
+  artifact: ArtifactView,
+  { vouchers, limits, context }: Question,
+): Promise<ArtifactInspection> {
+  const match = await findMatch(artifact, vouchers);
+  if (!match) return mismatch(artifact, vouchers);
+  const { voucher, digest, isDecoded } = match;
+  const { listed, link, annotations } = voucher;
+  const notes = {
+    integrity: digest.algorithm,
+    ...(digest.algorithm === 'sha1' && { 'weak-integrity': true }),
+    ...(isDecoded && { 'digest-of': 'decoded bytes' }),
+    ...annotations,
+  };
+  let manifest: PackageManifest;
+  try {
+    manifest = await readManifest(isDecoded ? artifact.open() : artifact.openRaw(), { limits, signal: context.signal });
+  } catch (error) {
+    if (!(error instanceof ArchiveError)) throw error;
+    return rejected(`${listed.name}@${listed.version}: ${error.message}`, { annotations: notes });
+  }
+  if (manifest.name !== listed.name || plainVersion(manifest.version) !== plainVersion(listed.version)) {
+    const found = JSON.stringify(`${manifest.name}@${manifest.version}`.slice(0, 300));
+    return rejected(`expected ${listed.name}@${listed.version}, the archive holds ${found}`, { annotations: notes });
+  }
+  return approved(
+    `${digest.algorithm} of ${listed.name}@${listed.version} as its packument lists it, name and version match`,
+    {
+      metadata: manifestMetadata({ ...manifest, version: listed.version }, voucher.registry.host),
+      vouchedBy: [link],
+      annotations: notes,
+    },
+  );
+}
+
+/** The first voucher whose strongest digest the bytes have, as they came or with Content-Encoding removed. */
+async function findMatch(
+  artifact: ArtifactView,
+  vouchers: readonly Voucher[],
+): Promise<{ voucher: Voucher; digest: Digest; isDecoded: boolean } | undefined> {
+  for (const voucher of vouchers) {
+    const raw = matchStrongest(voucher.listed, artifact.digests);
+    if (raw) return { voucher, digest: raw, isDecoded: false };
+  }
+  if (artifact.contentEncoding === undefined) return undefined;
+  const { digests } = await artifact.decoded();
+  for (const voucher of vouchers) {
+    const decoded = matchStrongest(voucher.listed, digests);
+    if (decoded) return { voucher, digest: decoded, isDecoded: true };
+  }
+  return undefined;
+}
+
+/** Weaker digests do not count beside a stronger one; several of the strongest algorithm are alternatives. */
+function matchStrongest({ digests }: ListedTarball, actual: BodyDigests): Digest | undefined {
+  return digests.find((digest) => digest.algorithm === digests[0]?.algorithm && matchesDigest(digest, actual) === true);
+}
+
+function mismatch(artifact: ArtifactView, vouchers: readonly Voucher[]): ArtifactInspection {
+  const { listed } = vouchers[0] as Voucher;
+  const [wanted] = listed.digests;
+  const name = `${listed.name}@${listed.version}`;
+  if (!wanted)
+    return rejected(`the packument gives no digest for ${name}`, { hint: 'pin the file under generic.files' });
+  const algorithm = wanted.algorithm as keyof BodyDigests;
+  return rejected(`expected ${name} with ${formatDigest(wanted)}, found ${algorithm}:${artifact.digests[algorithm]}`, {
+    hint: 'the file differs from what the registry lists: do not use it, and tell whoever runs the registry or mirror',
+  });
+}
+
+function notVouched(places: readonly TarballPlace[]): ArtifactInspection {
+  const { name, version, registry } = places[0] as TarballPlace;
+  const what = name === undefined ? 'this tarball' : `${name}${version === undefined ? '' : `@${version}`}`;
+  return rejected(`no packument of ${registry.id} that this session trusts lists ${what}`, {
+    hint: `fetch the packument in the same session first, e.g. npm view ${name ?? '<package>'}, or npm cache add`,
+  });
+}
+
+/** Registries drop a leading `v` and build metadata when they make a version's key. */
+function plainVersion(version: string): string {
+  return version
+    .trim()
+    .replace(/^[=v\s]+/, '')
+    .replace(/\+.*$/, '');
+}
