@@ -1,14 +1,22 @@
 import type { InspectorsConfig } from '@waybill/contracts';
 import { defaultInspector, defaultInspectorId } from './default.js';
 import { InspectorError } from './errors.js';
+import { genericFile } from './generic/file.js';
 import type { Inspector } from './inspector.js';
+import { npmPackument } from './npm/packument.js';
+import { npmTarball } from './npm/tarball.js';
 
 /**
  * All inspectors in the order in which reports list them, `default` last. No discovery: a new format is one line here.
- * @throws InspectorError INSPECTOR_DUPLICATE_ID
+ * @throws InspectorError INSPECTOR_DUPLICATE_ID, PolicyError POLICY_GLOB_INVALID
  */
-export function createInspectorRegistry(_config: InspectorsConfig): readonly Inspector[] {
-  return assertUniqueIds([defaultInspector()]);
+export function createInspectorRegistry(config: InspectorsConfig): readonly Inspector[] {
+  return assertUniqueIds([
+    npmPackument(config),
+    npmTarball(config),
+    genericFile(config),
+    defaultInspector(),
+  ] as readonly Inspector[]);
 }
 
 /** @throws InspectorError INSPECTOR_DUPLICATE_ID */

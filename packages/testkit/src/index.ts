@@ -1,1 +1,2 @@
 export * from './archives.js';
+export * from './npm-registry.js';
