@@ -1,0 +1,154 @@
+import {
+  type ArtifactMetadata,
+  type ArtifactView,
+  formatPurl,
+  type InspectionContext,
+  type JsonObject,
+} from '@waybill/contracts';
+import type { Inspector } from '../inspector.js';
+import { approved, pending, rejected } from '../opinions.js';
+import { parseAptUrl } from './apt-url.js';
+import { type CopyrightFacts, readCopyright } from './copyright-file.js';
+import { type DebArchive, readDeb } from './deb-archive.js';
+import { checkDeb, type DebTarget, type ListedPackage } from './deb-chain.js';
+import { FormatProblem } from './format-problem.js';
+import { linkTo } from './index-check.js';
+import type { PackageRecord } from './packages-index.js';
+import type { Repository } from './repositories.js';
+
+const debType = 'application/vnd.debian.binary-package';
+const magic = '!<arch>\ndebian-binary';
+
+/** `deb`: Debian packages whose bytes a trusted Packages index lists and whose control file says the same. */
+export function deb(repositories: readonly Repository[]): Inspector<DebTarget> {
+  return {
+    id: 'deb',
+    inspectRequest(request) {
+      const target = parseAptUrl(request, repositories);
+      const [place] = target?.kind === 'deb' ? target.places : [];
+      if (target?.kind !== 'deb' || !place) return undefined;
+      return pending('package of a configured repository', target, {
+        'cfg-name': place.repository.name,
+        origin: place.origin,
+        repository: place.base,
+        ...target.named,
+      });
+    },
+    async inspectArtifact(artifact, expected, context) {
+      return expected ? inspectListed(expected, artifact, context) : inspectUnasked(artifact, context);
+    },
+  };
+}
+
+async function inspectListed(target: DebTarget, artifact: ArtifactView, context: InspectionContext) {
+  const check = await checkDeb(target, artifact, context);
+  if (!check.ok) {
+    // The report should say what it was that was refused.
+    const facts = await tryRead(artifact, context);
+    return rejected(check.reason, { annotations: check.annotations, metadata: facts && describe(facts) });
+  }
+  const { listed, reading } = check;
+  const archive = await readDeb(reading.open(), {}, context.signal).catch(keepProblem);
+  if (archive instanceof FormatProblem) return rejected(`${listed.record.path} ${archive.message}`);
+  const fault = disagreement(archive, listed.record);
+  const metadata = describe(archive, listed);
+  if (fault) return rejected(fault, { metadata });
+  return approved(`${listed.record.name} ${listed.record.version} as listed in a trusted Packages index`, {
+    metadata,
+    annotations: annotate(archive),
+    vouchedBy: [linkTo(listed.index)],
+  });
+}
+
+/** Permissive sessions ask about everything: a package that nobody vouches for is named, and refused. */
+async function inspectUnasked(artifact: ArtifactView, context: InspectionContext) {
+  const archive = await tryRead(artifact, context);
+  if (!archive) return undefined;
+  return rejected('the package comes from no configured repository, so no trusted Packages index lists it', {
+    metadata: describe(archive),
+  });
+}
+
+async function tryRead(artifact: ArtifactView, context: InspectionContext): Promise<DebArchive | undefined> {
+  const stream = artifact.open();
+  try {
+    for await (const chunk of stream) {
+      if ((chunk as Buffer).toString('latin1', 0, magic.length) !== magic.slice(0, (chunk as Buffer).length))
+        return undefined;
+      break;
+    }
+    const archive = await readDeb(artifact.open(), {}, context.signal).catch(keepProblem);
+    return archive instanceof FormatProblem ? undefined : archive;
+  } finally {
+    stream.destroy();
+  }
+}
+
+function keepProblem(error: unknown): FormatProblem {
+  if (error instanceof FormatProblem) return error;
+  throw error;
+}
+
+/** What the package says of itself must be what its index says of it. */
+function disagreement({ control }: DebArchive, record: PackageRecord): string | undefined {
+  const pairs = [
+    ['Package', control.get('package'), record.name],
+    ['Version', control.get('version'), record.version],
+    ['Architecture', control.get('architecture'), record.architecture],
+  ] as const;
+  const fault = pairs.find(([, found, listed]) => found !== listed);
+  return (
+    fault &&
+    `the package's control file has ${fault[0]} ${fault[1]}, the trusted Packages index lists ${fault[2]} for ${record.path}`
+  );
+}
+
+function describe(archive: DebArchive, listed?: ListedPackage): Partial<ArtifactMetadata> {
+  const { control } = archive;
+  const field = (name: string) => control.get(name) ?? '';
+  const facts = copyrightOf(archive);
+  const attributes = listed?.index.ref.attributes ?? {};
+  const [description = ''] = field('description').split('\n');
+  // "Source: name (version)" when the source package's version differs.
+  const source = field('source').replace(/\s*\(.*\)$/, '') || field('package');
+  return {
+    type: debType,
+    name: field('package'),
+    version: field('version'),
+    architecture: field('architecture'),
+    vendor: field('maintainer'),
+    description: description.charAt(0).toUpperCase() + description.slice(1),
+    author: facts?.author ?? '',
+    'author-email': facts?.authorEmail || undefined,
+    license: facts?.license ?? '',
+    copyright: facts?.copyright || undefined,
+    'source-package': source,
+    'apt-suite': attributes.suite,
+    purl: purlOf(archive, attributes),
+  };
+}
+
+function purlOf({ control }: DebArchive, attributes: Readonly<Record<string, string>>): string {
+  const namespace = (attributes.vendor ?? '')
+    .toLowerCase()
+    .replace(/[^a-z0-9.+-]+/g, '-')
+    .replace(/^-+|-+$/g, '');
+  const distro = attributes.codename;
+  return formatPurl({
+    type: 'deb',
+    namespace: namespace || 'debian',
+    name: control.get('package') ?? '',
+    version: control.get('version'),
+    qualifiers: { arch: control.get('architecture') ?? '', ...(distro && { distro }) },
+  });
+}
+
+function copyrightOf({ copyright }: DebArchive): CopyrightFacts | undefined {
+  return copyright === undefined ? undefined : readCopyright(copyright);
+}
+
+function annotate(archive: DebArchive): JsonObject {
+  const facts = copyrightOf(archive);
+  if (!facts) return { 'copyright-note': archive.copyrightNote ?? '' };
+  return { 'copyright-form': facts.form };
+}

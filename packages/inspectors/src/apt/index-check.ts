@@ -1,0 +1,161 @@
+import type {
+  ArtifactView,
+  Catalog,
+  InspectionContext,
+  JsonObject,
+  RequestInspection,
+  RequestView,
+  VouchedDigest,
+  VouchLink,
+} from '@waybill/contracts';
+import { pending } from '../opinions.js';
+import { familyOf, type IndexFamily, type IndexPlace, type IndexTarget, parseAptUrl } from './apt-url.js';
+import { difference, isListed, type Reading, readingOf } from './readings.js';
+import type { ReleaseEntry, ReleaseFile } from './release-file.js';
+import type { Repository } from './repositories.js';
+
+/** An entry of a trusted release that a request may mean. */
+export interface ListedIndex {
+  readonly place: IndexPlace;
+  readonly release: Catalog<ReleaseFile>;
+  readonly entry: ReleaseEntry;
+}
+
+export type IndexCheck =
+  | { readonly ok: true; readonly listed: ListedIndex; readonly reading: Reading }
+  | { readonly ok: false; readonly reason: string; readonly annotations: JsonObject };
+
+/** Scope under which a suite's trusted releases are found. */
+export function releaseScope(origin: string, suite: string): string {
+  return `apt.release:${origin}:${suite}`;
+}
+
+/** Claims requests for one family of indexes, or for all. */
+export function claimIndex(
+  request: RequestView,
+  repositories: readonly Repository[],
+  family?: IndexFamily,
+): RequestInspection<IndexTarget> | undefined {
+  const target = parseAptUrl(request, repositories);
+  if (target?.kind !== 'index' || (family && target.family !== family)) return undefined;
+  const [place] = target.places;
+  if (!place) return undefined;
+  return pending(`${nouns[target.family]} index of a configured repository`, target, {
+    ...describePlace(place),
+    component: place.component,
+    ...(target.architecture && { architecture: target.architecture }),
+  });
+}
+
+/** Annotations of a request below `dists/`. */
+export function describePlace(place: IndexPlace | Omit<IndexPlace, 'component'>): JsonObject {
+  return { 'cfg-name': place.repository.name, origin: place.origin, repository: place.base, suite: place.suite };
+}
+
+const nouns: Readonly<Record<IndexFamily, string>> = {
+  packages: 'Packages',
+  translations: 'Translation',
+  commands: 'Commands',
+};
+
+/** The entries a request may mean, newest release first. Every release that the session trusts counts. */
+export async function listedIndexes(
+  target: IndexTarget,
+  context: InspectionContext,
+): Promise<{ listed: ListedIndex[]; releases: Catalog<ReleaseFile>[] }> {
+  const listed: ListedIndex[] = [];
+  const releases: Catalog<ReleaseFile>[] = [];
+  for (const place of target.places) {
+    const trusted = await context.catalogs<ReleaseFile>(releaseScope(place.origin, place.suite));
+    for (const release of trusted.toReversed()) {
+      releases.push(release);
+      for (const entry of entriesFor(target, place, release.value)) listed.push({ place, release, entry });
+    }
+  }
+  return { listed, releases };
+}
+
+/** A by-hash entry must be of the directory and family that the URL names: a digest alone says nothing about its use. */
+function entriesFor(target: IndexTarget, place: IndexPlace, release: ReleaseFile): readonly ReleaseEntry[] {
+  const directory = `${place.component}/${target.directory}`;
+  if (target.byHash) {
+    const found = release.byDigest.get(`${target.byHash.algorithm}:${target.byHash.hex}`) ?? [];
+    return found.filter(({ path }) => {
+      const slash = path.lastIndexOf('/');
+      return path.slice(0, slash) === directory && familyOf(target.directory, path.slice(slash + 1)) === target.family;
+    });
+  }
+  const entry = release.entries.get(`${directory}/${target.fileName}`);
+  return entry ? [entry] : [];
+}
+
+/** Checks an index against the session's trusted releases. */
+export async function checkIndex(
+  target: IndexTarget,
+  artifact: ArtifactView,
+  context: InspectionContext,
+): Promise<IndexCheck> {
+  const noun = nouns[target.family];
+  const { listed, releases } = await listedIndexes(target, context);
+  const [newest] = releases;
+  if (!newest) {
+    const [place] = target.places;
+    const where = place ? `suite ${place.suite} of ${place.base}` : 'its suite';
+    return no(
+      `no trusted InRelease or Release of ${where} in this session: the index was asked for before its release; run apt-get update in the same session`,
+    );
+  }
+  const release = nameRelease(newest);
+  const annotations = { 'release-file': newest.ref.sha256 };
+  const [first] = listed;
+  if (!first) {
+    const what = target.byHash ? `${target.byHash.algorithm} ${target.byHash.hex}` : `${target.fileName}`;
+    return no(
+      `${release} does not list ${what} under ${target.directory}: the mirror has another version than its release; run apt-get update again`,
+      annotations,
+    );
+  }
+  const reading = await readingOf(
+    artifact,
+    listed.map(({ entry }) => entry),
+  );
+  const match = reading && listed.find(({ entry }) => isListed(entry, reading));
+  if (reading && match) return { ok: true, listed: match, reading };
+  const found = difference(`${noun} file`, artifact, nameRelease(first.release), first.entry);
+  return no(`${found}: the mirror is in the middle of an update or was tampered with; run apt-get update again`, {
+    ...annotations,
+    'file-path': first.entry.path,
+    'expected-sha256': first.entry.sha256,
+  });
+}
+
+/** Digests of the entries that a request may mean. */
+export async function vouchedIndexDigests(target: IndexTarget, context: InspectionContext): Promise<VouchedDigest[]> {
+  const { listed } = await listedIndexes(target, context);
+  return listed.map(({ entry, release }) => ({
+    digests: [
+      { algorithm: 'sha256', hex: entry.sha256 },
+      ...(entry.sha512 ? [{ algorithm: 'sha512', hex: entry.sha512 } as const] : []),
+    ],
+    size: entry.size,
+    vouchedBy: linkTo(release),
+  }));
+}
+
+/** Annotations of an index that its release lists. */
+export function describeListed({ entry, release }: ListedIndex): JsonObject {
+  return { 'file-path': entry.path, 'release-file': release.ref.sha256, vendor: release.value.origin };
+}
+
+/** The link of a vouching chain to an index. */
+export function linkTo({ ref }: Catalog): VouchLink {
+  return { kind: 'artifact', sha256: ref.sha256, inspector: ref.inspector, name: ref.name };
+}
+
+function nameRelease({ ref, value }: Catalog<ReleaseFile>): string {
+  return `the trusted ${ref.url.endsWith('/InRelease') ? 'InRelease' : 'Release'} of ${value.date.toISOString()}`;
+}
+
+function no(reason: string, annotations: JsonObject = {}): IndexCheck {
+  return { ok: false, reason, annotations };
+}

@@ -1,0 +1,26 @@
+import type { InspectorsConfig } from '@waybill/contracts';
+import type { Inspector } from '../inspector.js';
+import { aptCommands } from './commands.js';
+import { deb } from './deb.js';
+import { aptPackages } from './packages.js';
+import { aptRelease } from './release.js';
+import { compileRepositories } from './repositories.js';
+import { aptTranslations } from './translations.js';
+
+export { aptKeyProblems } from './repositories.js';
+
+/**
+ * The inspectors of apt repositories, in the order in which reports list them.
+ * @throws PolicyError POLICY_GLOB_INVALID
+ * @see specs/fetch-service.md §5.1–5.5
+ */
+export function aptInspectors(config: InspectorsConfig): readonly Inspector[] {
+  const repositories = compileRepositories(config);
+  return [
+    aptRelease(repositories),
+    aptPackages(repositories),
+    aptTranslations(repositories),
+    aptCommands(repositories),
+    deb(repositories),
+  ] as readonly Inspector[];
+}

@@ -1,0 +1,100 @@
+import type { ArtifactView, CatalogParser, InspectionContext } from '@waybill/contracts';
+import type { Inspector } from '../inspector.js';
+import { offerWithValue } from '../offer.js';
+import { approved, pending, rejected, unknown } from '../opinions.js';
+import { type IndexTarget, parseAptUrl } from './apt-url.js';
+import { checkDeb, type DebTarget, describePackage, packagesScope, vouchedDebDigests } from './deb-chain.js';
+import { decompressAny } from './decompress.js';
+import { FormatProblem } from './format-problem.js';
+import { checkIndex, claimIndex, linkTo } from './index-check.js';
+import { maxPackagesBytes, type PackagesIndex, parsePackages } from './packages-index.js';
+import type { Repository } from './repositories.js';
+
+/** What a claimed request asks for. */
+export type PackagesExpected = IndexTarget | DebTarget;
+
+const packagesCatalog: CatalogParser<PackagesIndex> = {
+  kind: 'apt.packages',
+  parse: (bytes, _ref, signal) => read(bytes, signal),
+  weigh: ({ weight }) => weight,
+};
+
+/** `apt.packages`: Packages indexes that a trusted release lists, and whether a trusted index lists a package. */
+export function aptPackages(repositories: readonly Repository[]): Inspector<PackagesExpected> {
+  return {
+    id: 'apt.packages',
+    inspectRequest(request) {
+      const target = parseAptUrl(request, repositories);
+      if (target?.kind === 'index') return claimIndex(request, repositories, 'packages');
+      const [place] = target?.kind === 'deb' ? target.places : [];
+      if (target?.kind !== 'deb' || !place) return undefined;
+      return pending('package of a configured repository', target, {
+        'cfg-name': place.repository.name,
+        origin: place.origin,
+        repository: place.base,
+        ...target.named,
+      });
+    },
+    async vouchedDigests(_request, expected, context) {
+      return expected.kind === 'deb' ? vouchedDebDigests(expected, context) : [];
+    },
+    async inspectArtifact(artifact, expected, context) {
+      if (!expected) return undefined;
+      return expected.kind === 'deb'
+        ? inspectDeb(expected, artifact, context)
+        : inspectPackages(expected, artifact, context);
+    },
+    catalogs: [packagesCatalog as CatalogParser],
+  };
+}
+
+async function inspectDeb(target: DebTarget, artifact: ArtifactView, context: InspectionContext) {
+  const check = await checkDeb(target, artifact, context);
+  if (!check.ok) return rejected(check.reason, { annotations: { 'packages-is-valid': false, ...check.annotations } });
+  return unknown('listed in a trusted Packages index', { annotations: describePackage(check.listed, true) });
+}
+
+async function inspectPackages(target: IndexTarget, artifact: ArtifactView, context: InspectionContext) {
+  const check = await checkIndex(target, artifact, context);
+  if (!check.ok) return rejected(check.reason, { annotations: check.annotations });
+  const { listed, reading } = check;
+  const index = await read(reading.open(), context.signal).catch((error: unknown) => {
+    if (error instanceof FormatProblem) return error;
+    throw error;
+  });
+  if (index instanceof FormatProblem) {
+    return rejected(`Packages file ${index.message}`, {
+      annotations: { 'error-msg': index.message, 'release-file': listed.release.ref.sha256 },
+    });
+  }
+  const { place, release } = listed;
+  const { suite, codename, origin } = release.value;
+  return approved(`lists ${index.count} packages and is listed in a trusted release`, {
+    metadata: {
+      type: 'application/x.apt.packages',
+      name: 'Packages',
+      version: codename,
+      vendor: origin,
+      author: origin,
+      description: `${place.suite} ${place.component}`,
+      architecture: target.architecture,
+      'apt-suite': suite,
+    },
+    annotations: { 'package-count': index.count, 'release-file': release.ref.sha256 },
+    vouchedBy: [linkTo(release)],
+    provides: [
+      offerWithValue(
+        {
+          scope: packagesScope(place.origin),
+          kind: packagesCatalog.kind,
+          attributes: { suite, codename, vendor: origin, component: place.component },
+        },
+        index,
+      ),
+    ],
+  });
+}
+
+async function read(bytes: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<PackagesIndex> {
+  return parsePackages(decompressAny(bytes, { maxBytes: maxPackagesBytes, signal }), signal);
+}
