@@ -1,0 +1,85 @@
+import { existsSync, realpathSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { basename, dirname, isAbsolute, join, relative } from 'node:path';
+
+export interface SandboxMounts {
+  /** Host directories that the build may write, visible under the same names. */
+  readonly writable: readonly string[];
+  /** Host files and directories shown read-only under the same names although a mask covers them. */
+  readonly readable: readonly string[];
+  /** Host directories that the build must not see. */
+  readonly hide: readonly string[];
+  /** `PATH` of the build: tools below a masked home directory stay usable. */
+  readonly path: string;
+}
+
+/** Emptied in the sandbox: sockets of other programs, secrets, other users' files. */
+const masked = [
+  '/tmp',
+  '/var/tmp',
+  '/run',
+  '/home',
+  '/root',
+  '/mnt',
+  '/media',
+  '/etc/ssh',
+  '/etc/apt/auth.conf.d',
+  '/var/lib/docker',
+  '/var/spool',
+];
+/** Files that hold secrets; shown as empty. */
+const emptied = ['/etc/shadow', '/etc/shadow-', '/etc/gshadow', '/etc/gshadow-', '/etc/apt/auth.conf', '/etc/sudoers'];
+
+/**
+ * Bubblewrap's mount options: the host's file system read-only, with everything that could hold a secret or a way out
+ * emptied, and on top of that what the build needs. The order is the order in which bubblewrap applies them.
+ */
+export function mountArguments(mounts: SandboxMounts): string[] {
+  const home = homedir();
+  const hidden = [...masked, ...(isBelowAny(home, masked) || home === '/' ? [] : [home])].filter((path) =>
+    isRealDirectory(path),
+  );
+  const args = ['--ro-bind', '/', '/', '--dev', '/dev', '--proc', '/proc'];
+  for (const path of hidden) args.push('--tmpfs', path);
+  for (const path of emptied) if (existsSync(path)) args.push('--ro-bind', '/dev/null', path);
+  for (const path of [...toolDirectories(mounts.path, hidden), ...mounts.readable]) {
+    if (existsSync(path)) args.push('--ro-bind', path, path);
+  }
+  for (const path of mounts.writable) args.push('--bind', path, path);
+  for (const path of mounts.hide) if (isRealDirectory(path)) args.push('--tmpfs', path);
+  return args;
+}
+
+/**
+ * Directories of `path` that a mask covers, and where they are the `bin` of a prefix (`bin` beside `lib`), the libraries of
+ * that prefix as well: nothing else of a home directory becomes visible.
+ */
+function toolDirectories(path: string, hidden: readonly string[]): string[] {
+  const found = new Set<string>();
+  for (const directory of path.split(':')) {
+    if (!isAbsolute(directory) || !isBelowAny(directory, hidden) || !existsSync(directory)) continue;
+    found.add(directory);
+    if (basename(directory) !== 'bin') continue;
+    for (const name of ['lib', 'lib64', 'libexec', 'include']) {
+      const beside = join(dirname(directory), name);
+      if (existsSync(beside)) found.add(beside);
+    }
+  }
+  return [...found];
+}
+
+function isBelowAny(path: string, parents: readonly string[]): boolean {
+  return parents.some((parent) => {
+    const inside = relative(parent, path);
+    return inside === '' || !(inside.startsWith('..') || isAbsolute(inside));
+  });
+}
+
+/** A mask over a symbolic link (`/var/run` → `/run`) would fail: its target is masked instead. */
+function isRealDirectory(path: string): boolean {
+  try {
+    return realpathSync(path) === path;
+  } catch {
+    return false;
+  }
+}
