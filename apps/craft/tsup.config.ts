@@ -1,4 +1,7 @@
 import { waybill } from '@waybill/tsup-preset';
 import { defineConfig } from 'tsup';
 
-export default defineConfig(waybill({ entry: ['src/main.ts'] }));
+// Beside the program itself, what runs inside build environments: each is one file without imports of ours.
+export default defineConfig(
+  waybill({ entry: ['src/main.ts', 'src/helpers/download.ts', 'src/environments/relay-inside.ts'] }),
+);

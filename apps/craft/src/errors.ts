@@ -12,7 +12,6 @@ export type CraftErrorCode =
   | 'CRAFT_PART_FAILED'
   | 'CRAFT_PART_COLLISION'
   | 'CRAFT_ORGANIZE_FAILED'
-  | 'CRAFT_FILTER_EMPTY'
   | 'CRAFT_TREE_UNSAFE'
   | 'CRAFT_VERSION_MISSING'
   | 'CRAFT_SOURCE_MISSING'
@@ -26,6 +25,7 @@ export type CraftErrorCode =
   | 'CRAFT_BUILD_PACKAGE_MISSING'
   | 'CRAFT_PROGRAM_MISSING'
   | 'CRAFT_ENVIRONMENT_UNAVAILABLE'
+  | 'CRAFT_COMMAND_NOT_STARTED'
   | 'CRAFT_PACK_FAILED'
   | 'CRAFT_OUTPUT_UNWRITABLE'
   | 'CRAFT_WORK_BUSY'
@@ -40,7 +40,8 @@ export type CraftErrorCode =
   | 'CRAFT_CONFIG_INVALID'
   | 'CRAFT_REFUSED'
   | 'CRAFT_REPORT_INVALID'
-  | 'CRAFT_REPORT_LOST';
+  | 'CRAFT_REPORT_LOST'
+  | 'CRAFT_INTERNAL';
 
 /** What a {@link CraftError} carries beside code, hint and cause. */
 export interface CraftErrorOptions extends WaybillErrorOptions {

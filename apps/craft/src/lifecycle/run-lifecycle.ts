@@ -1,0 +1,150 @@
+import { existsSync, lstatSync } from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CraftError } from '../errors.js';
+import type { StepAction } from '../output/progress.js';
+import { type LifecycleContext, type PartContext, partContext } from './context.js';
+import { orderParts } from './part-order.js';
+import { removeOwned } from './path-owners.js';
+import { type Step, type StepState, steps, unfinishedKey } from './state.js';
+import { inputDigest } from './step-inputs.js';
+import { openStepLog } from './step-log.js';
+import { build } from './steps/build.js';
+import { prime } from './steps/prime.js';
+import { pull } from './steps/pull.js';
+import { stage } from './steps/stage.js';
+import type { StepWork } from './steps/step-work.js';
+
+const work: Readonly<Record<Step, StepWork>> = { pull, build, stage, prime };
+
+/**
+ * Brings parts to a step: all steps up to it, each only when it was not done before with the same inputs. A part that others
+ * come after is staged before they are built.
+ * @param names parts to bring there; all when empty
+ * @throws CraftError
+ */
+export async function runLifecycle(
+  context: LifecycleContext,
+  target: Step,
+  names: readonly string[] = [],
+): Promise<void> {
+  const { parts } = context.project;
+  const unknown = names.find((name) => !Object.hasOwn(parts, name));
+  if (unknown !== undefined) throw unknownPart(unknown, Object.keys(parts));
+  await forgetRemovedParts(context);
+  const done = new Map<string, Promise<StepState>>();
+  const ensure = (name: string, step: Step): Promise<StepState> => {
+    const key = `${name}/${step}`;
+    const running = done.get(key) ?? bring(partContext(context, name), step, ensure);
+    done.set(key, running);
+    return running;
+  };
+  const wanted = orderParts(parts).filter((name) => names.length === 0 || names.includes(name));
+  for (const step of steps.slice(0, steps.indexOf(target) + 1)) {
+    for (const name of wanted) await ensure(name, step);
+  }
+}
+
+type Ensure = (name: string, step: Step) => Promise<StepState>;
+
+async function bring(context: PartContext, step: Step, ensure: Ensure): Promise<StepState> {
+  const upstream = await upstreamIds(context, step, ensure);
+  context.signal.throwIfAborted();
+  const key = await inputDigest(context, step);
+  const state = await context.states.read(context.name, step);
+  const reason = state && whyAgain(context, step, state, key, upstream);
+  if (state && reason === undefined) {
+    context.progress.step(context.name, step, 'skip');
+    for (const [name, value] of Object.entries(state.variables)) context.variables.set(name as 'version', value);
+    return state;
+  }
+  return runStep(context, step, { key, upstream, action: state ? 'rerun' : 'run', reason });
+}
+
+async function upstreamIds(context: PartContext, step: Step, ensure: Ensure): Promise<Record<string, string>> {
+  const ids: Record<string, string> = {};
+  const before = steps[steps.indexOf(step) - 1];
+  if (before) ids[`${context.name}/${before}`] = (await ensure(context.name, before)).id;
+  if (step === 'build') {
+    for (const other of context.part.after) ids[`${other}/stage`] = (await ensure(other, 'stage')).id;
+  }
+  return ids;
+}
+
+function whyAgain(
+  context: PartContext,
+  step: Step,
+  state: StepState,
+  key: string,
+  upstream: Readonly<Record<string, string>>,
+): string | undefined {
+  if (state.key === unfinishedKey) return 'its last run was cut off';
+  if (state.key !== key)
+    return step === 'pull' && context.part.source !== undefined ? 'source or settings changed' : 'settings changed';
+  const changed = Object.entries(upstream).find(([name, id]) => state.upstream[name] !== id);
+  if (changed) return `${changed[0].split('/').reverse().join(' of ')} ran again`;
+  return isThere(context, step, state) ? undefined : 'its result was removed';
+}
+
+function isThere(context: PartContext, step: Step, state: StepState): boolean {
+  const { layout, paths } = context;
+  if (step === 'pull' || step === 'build') return existsSync(step === 'pull' ? paths.src : paths.install);
+  const [first] = state.paths;
+  return first === undefined || lstatSync(join(layout[step], first), { throwIfNoEntry: false }) !== undefined;
+}
+
+interface StepRun {
+  readonly key: string;
+  readonly upstream: Readonly<Record<string, string>>;
+  readonly action: StepAction;
+  readonly reason: string | undefined;
+}
+
+async function runStep(context: PartContext, step: Step, run: StepRun): Promise<StepState> {
+  context.progress.step(context.name, step, run.action, run.reason);
+  await invalidate(context, context.name, step);
+  const before = new Map(context.variables);
+  const log = await openStepLog(context.layout, context.name, step, context.progress);
+  try {
+    const result = await context.timeline.measure(context.name, step, () => work[step](context, log));
+    const set = [...context.variables].filter(([name, value]) => before.get(name) !== value);
+    return await context.states.write(context.name, step, {
+      key: run.key,
+      upstream: { ...run.upstream },
+      paths: [...result.paths],
+      outcome: { ...result.outcome },
+      variables: Object.fromEntries(set),
+    });
+  } finally {
+    await log.close();
+  }
+}
+
+/** Forgets a step of a part and all later ones, and takes what they shared back. */
+export async function invalidate(
+  context: Pick<LifecycleContext, 'project' | 'states' | 'layout'>,
+  part: string,
+  from: Step,
+): Promise<void> {
+  for (const step of steps.slice(steps.indexOf(from)).reverse()) {
+    if (step === 'stage' || step === 'prime') await removeOwned(context, part, step);
+    await context.states.remove(part, step);
+  }
+}
+
+/** What a part that is no longer in the project left in the shared directories would be packed for ever. */
+async function forgetRemovedParts(context: LifecycleContext): Promise<void> {
+  const known = await readdir(context.layout.state).catch(() => []);
+  for (const name of known) {
+    if (Object.hasOwn(context.project.parts, name)) continue;
+    await invalidate(context, name, 'pull');
+    await rm(context.layout.part(name).dir, { recursive: true, force: true });
+    await rm(join(context.layout.state, name), { recursive: true, force: true });
+  }
+}
+
+function unknownPart(name: string, parts: readonly string[]): CraftError {
+  return new CraftError('CRAFT_PART_UNKNOWN', `the project has no part \`${name}\``, {
+    hint: `its parts are: ${parts.join(', ')}`,
+  });
+}
