@@ -1,3 +1,4 @@
+export { aptKeyProblems } from './apt/index.js';
 export * from './default.js';
 export * from './errors.js';
 export * from './inspector.js';
