@@ -1,6 +1,7 @@
 export * from './blob-store.js';
 export * from './clock.js';
 export * from './control-api.js';
+export * from './craft-report.js';
 export * from './digest.js';
 export * from './errors.js';
 export * from './inspection.js';

@@ -1,0 +1,40 @@
+import { createWriteStream } from 'node:fs';
+import { pipeline } from 'node:stream/promises';
+import { Pack, type WriteEntry } from 'tar';
+import { walkTree } from '../files/walk-tree.js';
+
+/**
+ * Packs a tree as `.tar.gz`. The same files give the same bytes: entries are sorted by their bytes, times are fixed, owners
+ * are nobody's and modes are reduced to what a checkout has (executable or not, and set-id bits).
+ * @param mtime time of every entry
+ */
+export async function packTar(directory: string, output: string, mtime: Date): Promise<void> {
+  const entries = await walkTree(directory);
+  const pack = new Pack({
+    cwd: directory,
+    gzip: { level: 9 },
+    portable: true,
+    mtime,
+    noDirRecurse: true,
+    jobs: 1,
+    strict: true,
+    onWriteEntry: normalise,
+  });
+  const done = pipeline(
+    pack as unknown as NodeJS.ReadableStream,
+    createWriteStream(output, { flags: 'wx', mode: 0o644 }),
+  );
+  for (const entry of entries) pack.add(entry.path);
+  pack.end();
+  await done;
+}
+
+function normalise(entry: WriteEntry): void {
+  // The portable mode leaves the times of directories out, which shows as 1970.
+  entry.noMtime = false;
+  const { stat } = entry;
+  if (!stat) return;
+  const special = stat.mode & 0o7000;
+  const executable = stat.isDirectory() || (stat.mode & 0o111) !== 0;
+  stat.mode = (stat.mode & ~0o7777) | special | (stat.isSymbolicLink() ? 0o777 : executable ? 0o755 : 0o644);
+}
