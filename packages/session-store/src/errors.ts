@@ -1,0 +1,43 @@
+import { WaybillError } from '@waybill/contracts';
+
+/** Codes of {@link SessionStoreError}. */
+export type SessionStoreErrorCode =
+  | 'STORE_UNAVAILABLE'
+  | 'STORE_FULL'
+  | 'STORE_SCHEMA_TOO_NEW'
+  | 'STORE_MIGRATION_FAILED'
+  | 'STORE_SESSION_EXISTS'
+  | 'STORE_SESSION_UNKNOWN'
+  | 'STORE_CLOSED'
+  | 'STORE_FAILED';
+
+/** Anything a session store cannot do. */
+export class SessionStoreError extends WaybillError<SessionStoreErrorCode> {}
+
+export function closedError(): SessionStoreError {
+  return new SessionStoreError('STORE_CLOSED', 'the session store is closed');
+}
+
+export function unknownSessionError(cause?: unknown): SessionStoreError {
+  return new SessionStoreError('STORE_SESSION_UNKNOWN', 'a record names a session that does not exist (any more)', {
+    hint: 'its resources may have been deleted while an exchange was still running',
+    cause,
+  });
+}
+
+/**
+ * The database's own error underneath: drizzle's wrapper holds the parameters of the query in its text, and those must not
+ * reach a log.
+ */
+export function innermost(error: unknown): unknown {
+  let inner = error;
+  while (inner instanceof Error && inner.name !== 'SessionStoreError' && 'query' in inner && inner.cause) {
+    inner = inner.cause;
+  }
+  return inner;
+}
+
+/** First line of what the database says. */
+export function messageOf(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('\n', 1)[0] ?? '';
+}

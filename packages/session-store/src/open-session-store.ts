@@ -1,0 +1,55 @@
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Clock, type SessionStore, systemClock } from '@waybill/contracts';
+import type { Driver } from './driver.js';
+import { DrizzleSessionStore } from './drizzle-session-store.js';
+import { SessionStoreError } from './errors.js';
+import { migrate } from './migrate.js';
+import { openPostgres } from './postgres-driver.js';
+import { openSqlite } from './sqlite-driver.js';
+
+/** Where sessions are kept. */
+export interface SessionStoreOptions {
+  /** `file:/path/db.sqlite` (or a relative path), `:memory:`, or `postgres://user:password@host:port/database`. */
+  readonly url: string;
+  /** Whether to bring the schema up to date; otherwise an old one is an error. Default true. */
+  readonly migrate?: boolean;
+  readonly clock?: Clock;
+}
+
+/**
+ * Opens the store of sessions and their evidence.
+ * @throws SessionStoreError STORE_UNAVAILABLE, STORE_FULL, STORE_SCHEMA_TOO_NEW, STORE_MIGRATION_FAILED, STORE_FAILED
+ */
+export async function openSessionStore(options: SessionStoreOptions): Promise<SessionStore> {
+  const driver = await openDriver(options.url);
+  try {
+    await migrate(driver, options.migrate ?? true);
+  } catch (error) {
+    await driver.close().catch(() => undefined);
+    throw driver.translate(error);
+  }
+  return new DrizzleSessionStore(driver, options.clock ?? systemClock);
+}
+
+function openDriver(url: string): Promise<Driver> {
+  if (/^postgres(ql)?:\/\//.test(url)) return openPostgres(url);
+  if (url === ':memory:' || url === 'file::memory:') return openSqlite(':memory:');
+  if (url.startsWith('file:/')) return openSqlite(pathOf(url));
+  if (url.startsWith('file:') && url.length > 'file:'.length) return openSqlite(resolve(url.slice('file:'.length)));
+  const scheme = /^[a-z][a-z0-9+.-]*:/i.exec(url)?.[0] ?? 'no scheme';
+  throw new SessionStoreError('STORE_FAILED', `cannot keep sessions at this URL (${scheme})`, {
+    hint: 'use file:/path/to/sessions.sqlite or postgres://user@host/database',
+  });
+}
+
+function pathOf(url: string): string {
+  try {
+    return fileURLToPath(url);
+  } catch (cause) {
+    throw new SessionStoreError('STORE_FAILED', `cannot keep sessions at ${url}: not a path on this machine`, {
+      hint: 'use file:/path/to/sessions.sqlite',
+      cause,
+    });
+  }
+}

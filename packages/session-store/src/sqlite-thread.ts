@@ -1,0 +1,135 @@
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { closedError, SessionStoreError } from './errors.js';
+
+/** One statement and the parameters of each of its runs. */
+export interface WriteStatement {
+  readonly sql: string;
+  readonly rows: readonly (readonly unknown[])[];
+}
+
+type Envelope<Request> = Request & { readonly id: number };
+
+/** Messages to the thread. `write` is all or nothing. */
+export type SqliteRequest = Envelope<
+  | { readonly type: 'query'; readonly sql: string; readonly params: readonly unknown[] }
+  | { readonly type: 'write'; readonly statements: readonly WriteStatement[] }
+  | { readonly type: 'close' }
+>;
+
+/** Messages from the thread; `id` 0 says that the database is open. */
+export interface SqliteReply {
+  readonly id: number;
+  readonly rows?: unknown[][];
+  readonly error?: { readonly code: string; readonly message: string };
+}
+
+/** An error of SQLite, with its result code. */
+export class SqliteFailure extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.name = 'SqliteFailure';
+    this.code = code;
+  }
+}
+
+interface Waiting {
+  resolve(rows: unknown[][]): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * SQLite in a thread of its own: its calls block (an fsync takes milliseconds), and the main thread has bodies to move.
+ * One connection, so requests are served in order.
+ */
+export class SqliteThread {
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #opened: Promise<unknown>;
+  #nextId = 1;
+  #failure: unknown;
+  #closing: Promise<void> | undefined;
+
+  constructor(path: string) {
+    // The worker lies beside this module as source, and beside the bundle in dist.
+    const file = new URL(`./sqlite-worker${extname(new URL(import.meta.url).pathname)}`, import.meta.url);
+    this.#worker = new Worker(file, { execArgv: [], env: {}, name: 'waybill-sqlite', workerData: { path } });
+    this.#opened = new Promise<unknown[][]>((resolve, reject) => this.#waiting.set(0, { resolve, reject }));
+    this.#worker.on('message', (reply: SqliteReply) => this.#receive(reply));
+    this.#worker.on('error', (error) => this.#fail(error));
+    this.#worker.on('exit', () => this.#fail(new Error('the thread ended')));
+  }
+
+  async opened(): Promise<void> {
+    await this.#opened;
+  }
+
+  query(sql: string, params: readonly unknown[] = []): Promise<unknown[][]> {
+    return this.#ask((id) => ({ id, type: 'query', sql, params }));
+  }
+
+  async write(statements: readonly WriteStatement[]): Promise<void> {
+    await this.#ask((id) => ({ id, type: 'write', statements }));
+  }
+
+  /** Ends the thread after what was asked before; idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const ended = new Promise((resolve) => this.#worker.once('exit', resolve));
+    if (!this.#failure) {
+      await this.#ask((id) => ({ id, type: 'close' }));
+      this.#failure = closedError();
+      await ended;
+    }
+  }
+
+  #ask(request: (id: number) => SqliteRequest): Promise<unknown[][]> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    const id = this.#nextId++;
+    return new Promise((resolve, reject) => {
+      // Referenced only while somebody waits, so that an idle store does not keep the process alive.
+      if (this.#waiting.size === 0) this.#worker.ref();
+      this.#waiting.set(id, { resolve, reject });
+      this.#worker.postMessage(request(id));
+    });
+  }
+
+  #receive(reply: SqliteReply): void {
+    const waiting = this.#waiting.get(reply.id);
+    this.#forget(reply.id);
+    if (reply.error) waiting?.reject(new SqliteFailure(reply.error.code, reply.error.message));
+    else waiting?.resolve(reply.rows ?? []);
+  }
+
+  #forget(id: number): void {
+    if (this.#waiting.delete(id) && this.#waiting.size === 0) this.#worker.unref();
+  }
+
+  #fail(cause: unknown): void {
+    this.#failure ??= isFailure(cause)
+      ? cause
+      : new SessionStoreError(
+          'STORE_FAILED',
+          `the database thread failed: ${cause instanceof Error ? cause.message : cause}`,
+          {
+            hint: 'restart the program; what was recorded is kept',
+            cause,
+          },
+        );
+    for (const [id, waiting] of [...this.#waiting]) {
+      this.#forget(id);
+      waiting.reject(this.#failure);
+    }
+  }
+}
+
+/** An error that the thread threw while it opened the database comes through as a plain error with SQLite's code. */
+function isFailure(cause: unknown): boolean {
+  return cause instanceof Error && String((cause as { code?: unknown }).code ?? '').startsWith('SQLITE_');
+}
