@@ -1,0 +1,49 @@
+import type { Socket } from 'node:net';
+import type { ActiveSession } from '@waybill/contracts';
+import type { ClientConnection, Incoming, Tunnel } from '../incoming.js';
+
+/** Requests that may wait for the answer to an earlier one of the same connection. */
+const mostPipelined = 32;
+
+/** What is known of one client connection; requests on it are carried one after the other. */
+export class Connection implements ClientConnection {
+  readonly address: string;
+  readonly tunnel: Tunnel | undefined;
+  authorized: { readonly header: string; readonly session: ActiveSession } | undefined;
+  /** Since when nothing is under way, monotonic milliseconds; undefined while something is. */
+  idleSinceMs: number | undefined = performance.now();
+
+  readonly #socket: Socket;
+  readonly #queue: Incoming[] = [];
+
+  /** @param socket the TCP socket, also below TLS */
+  constructor(socket: Socket, tunnel?: Tunnel) {
+    this.#socket = socket;
+    this.tunnel = tunnel;
+    this.address = formatAddress(socket);
+  }
+
+  reset(): void {
+    if (this.#socket.destroyed) return;
+    this.#socket.resetAndDestroy();
+  }
+
+  /**
+   * Carries a request when those before it are answered: a client may pipeline, but neither bodies nor answers pile up.
+   */
+  async run(incoming: Incoming, carry: (incoming: Incoming) => Promise<void>): Promise<void> {
+    if (this.idleSinceMs === undefined) {
+      if (this.#queue.push(incoming) > mostPipelined) this.reset();
+      return;
+    }
+    this.idleSinceMs = undefined;
+    for (let next: Incoming | undefined = incoming; next; next = this.#queue.shift()) await carry(next);
+    this.idleSinceMs = performance.now();
+  }
+}
+
+/** `ip:port`, brackets around IPv6, IPv4 in IPv6 as IPv4. */
+function formatAddress({ remoteAddress = '', remotePort = 0 }: Socket): string {
+  const ip = remoteAddress.replace(/^::ffff:(?=\d+\.)/, '');
+  return ip.includes(':') ? `[${ip}]:${remotePort}` : `${ip}:${remotePort}`;
+}

@@ -1,0 +1,101 @@
+import type { EgressGuard, LeafIssuer } from '@waybill/contracts';
+import type { ProxyContext } from './context.js';
+import { startEngine } from './engine/engine.js';
+import { createLiveSessions } from './live-sessions.js';
+import { type ProxyOptions, resolveOptions } from './options.js';
+import { carry } from './pipeline.js';
+import { createRecorder } from './record/recorder.js';
+import { createTrustedCatalogs } from './record/trusted-catalogs.js';
+import { createUpstreams } from './upstream/upstreams.js';
+
+/** Numbers of the moment. */
+export interface ProxyStats {
+  /** Client connections, tunnels among them. */
+  readonly connections: number;
+  readonly tunnels: number;
+  /** Exchanges under way. */
+  readonly exchanges: number;
+  /** Records that wait to become durable. */
+  readonly recording: number;
+  readonly upstream: {
+    readonly origins: number;
+    readonly connections: number;
+    readonly running: number;
+    readonly queued: number;
+  };
+}
+
+/** A proxy that listens. */
+export interface ProxyServer {
+  readonly host: string;
+  readonly port: number;
+  /** Tunnels opened from now on present leaves of this issuer. */
+  setIssuer(issuer: LeafIssuer): void;
+  /** Connections opened from now on are judged by this guard; kept ones are not used again. */
+  setEgress(guard: EgressGuard): void;
+  stats(): ProxyStats;
+  /** Resolves when no exchange of the session is under way and all it did is recorded. */
+  settled(sessionId: string): Promise<void>;
+  /**
+   * Takes no more connections, lets exchanges finish for `graceMs`, breaks off the rest and records that. Idempotent.
+   */
+  close(options?: { readonly graceMs?: number }): Promise<void>;
+}
+
+/**
+ * Starts the intercepting proxy.
+ * @throws ProxyError PROXY_OPTIONS_INVALID, PROXY_LISTEN_FAILED
+ */
+export async function createProxy(options: ProxyOptions): Promise<ProxyServer> {
+  const settings = resolveOptions(options);
+  const { blobs, store, limits, logger } = settings;
+  let { issuer } = settings;
+  const upstreams = createUpstreams({ egress: settings.egress, upstream: settings.upstream, limits });
+  const recorder = createRecorder({
+    blobs,
+    store,
+    maxBatch: limits.recordBatch,
+    maxWaiting: limits.recordQueue,
+    logger,
+  });
+  const live = createLiveSessions();
+  const context: ProxyContext = {
+    settings: { ...settings, issuer: { contextFor: (host) => issuer.contextFor(host) } },
+    upstreams,
+    recorder,
+    catalogs: createTrustedCatalogs(store),
+    live,
+  };
+  const engine = await startEngine(context, (incoming) => carry(incoming, context));
+  let closing: Promise<void> | undefined;
+
+  async function shutDown(graceMs: number): Promise<void> {
+    engine.retire();
+    const timer = setTimeout(() => live.endAll(), graceMs);
+    await live.allSettled();
+    clearTimeout(timer);
+    await engine.close();
+    await upstreams.close();
+    await recorder.drained();
+  }
+
+  return {
+    host: engine.host,
+    port: engine.port,
+    setIssuer(next) {
+      issuer = next;
+    },
+    setEgress: (guard) => upstreams.setEgress(guard),
+    stats: () => ({
+      ...engine.stats(),
+      exchanges: live.running,
+      recording: recorder.waiting,
+      upstream: upstreams.stats(),
+    }),
+    settled: (sessionId) => live.settled(sessionId),
+    close({ graceMs = 0 } = {}) {
+      closing ??= shutDown(graceMs);
+      return closing;
+    },
+  };
+}

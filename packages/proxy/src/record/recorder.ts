@@ -1,0 +1,139 @@
+import type { BlobStore, ExchangeRecord, Logger, SessionStore } from '@waybill/contracts';
+import { isWaybillError } from '@waybill/contracts';
+import { ProxyError } from '../errors.js';
+
+/** Makes records durable; exchanges that finish together share one transaction. */
+export interface Recorder {
+  /**
+   * Resolves when these records, and every body committed before the call, are durable. All or nothing.
+   * @throws ProxyError PROXY_RECORD_FAILED, PROXY_RECORD_QUEUE_FULL
+   */
+  record(records: readonly ExchangeRecord[]): Promise<void>;
+  readonly waiting: number;
+  /** Resolves when nothing waits any more. */
+  drained(): Promise<void>;
+}
+
+interface Entry {
+  readonly records: readonly ExchangeRecord[];
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** Errors that concern the store as a whole: trying again record by record would only take longer. */
+const wholesale = new Set(['STORE_UNAVAILABLE', 'STORE_FULL', 'STORE_CLOSED']);
+
+/**
+ * Group commit: while one transaction is being written the next one fills. Under load the batches grow by themselves, and a
+ * lone exchange never waits for company.
+ */
+export function createRecorder(options: {
+  readonly blobs: Pick<BlobStore, 'flush'>;
+  readonly store: Pick<SessionStore, 'record'>;
+  readonly maxBatch: number;
+  readonly maxWaiting: number;
+  readonly logger: Logger;
+}): Recorder {
+  const { blobs, store, maxBatch, maxWaiting, logger } = options;
+  let queue: Entry[] = [];
+  let waiting = 0;
+  let writing: Promise<void> | undefined;
+
+  async function writeAll(): Promise<void> {
+    // One turn of the event loop lets exchanges that end in the same tick share even the first transaction.
+    await new Promise((resolve) => setImmediate(resolve));
+    while (queue.length > 0) await writeBatch(nextBatch());
+    writing = undefined;
+  }
+
+  function nextBatch(): Entry[] {
+    let size = 0;
+    let count = 0;
+    for (const entry of queue) {
+      if (count > 0 && size + entry.records.length > maxBatch) break;
+      size += entry.records.length;
+      count += 1;
+    }
+    const batch = queue.slice(0, count);
+    queue = queue.slice(count);
+    return batch;
+  }
+
+  async function writeBatch(batch: readonly Entry[]): Promise<void> {
+    try {
+      await blobs.flush();
+      await store.record(batch.flatMap((entry) => entry.records));
+      for (const entry of batch) settle(entry);
+    } catch (error) {
+      const sessions = bySession(batch);
+      if (sessions.length > 1 && !isWholesale(error)) return writeEach(sessions);
+      logger.error({ records: batch.length, code: codeOf(error) }, 'downloads cannot be recorded and are not released');
+      for (const entry of batch) settle(entry, failure(error));
+    }
+  }
+
+  /** A session whose records are refused (its resources were deleted meanwhile) must not take the others with it. */
+  async function writeEach(sessions: readonly (readonly Entry[])[]): Promise<void> {
+    for (const entries of sessions) await writeBatch(entries);
+  }
+
+  function settle(entry: Entry, error?: Error): void {
+    waiting -= entry.records.length;
+    if (error) entry.reject(error);
+    else entry.resolve();
+  }
+
+  return {
+    record(records) {
+      if (waiting + records.length > maxWaiting) {
+        return Promise.reject(
+          new ProxyError('PROXY_RECORD_QUEUE_FULL', `${waiting} records wait to be written already`, {
+            hint: 'the session store cannot keep up: check its disk or connection',
+          }),
+        );
+      }
+      waiting += records.length;
+      return new Promise((resolve, reject) => {
+        queue.push({ records, resolve, reject });
+        writing ??= writeAll();
+      });
+    },
+    get waiting() {
+      return waiting;
+    },
+    async drained() {
+      while (writing) await writing;
+    },
+  };
+}
+
+function bySession(batch: readonly Entry[]): Entry[][] {
+  const groups = new Map<string, Entry[]>();
+  for (const entry of batch) {
+    const id = entry.records[0]?.sessionId ?? '';
+    const group = groups.get(id);
+    if (group) group.push(entry);
+    else groups.set(id, [entry]);
+  }
+  return [...groups.values()];
+}
+
+function isWholesale(error: unknown): boolean {
+  const code = codeOf(error);
+  return code === undefined || wholesale.has(code) || code.startsWith('BLOB_');
+}
+
+function codeOf(error: unknown): string | undefined {
+  return isWaybillError(error) ? error.code : undefined;
+}
+
+function failure(cause: unknown): ProxyError {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return new ProxyError('PROXY_RECORD_FAILED', `the record cannot be written: ${message}`, {
+    cause,
+    hint:
+      isWaybillError(cause) && cause.hint
+        ? cause.hint
+        : 'check space and permissions of the spool and the session store',
+  });
+}

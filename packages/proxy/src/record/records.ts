@@ -1,0 +1,163 @@
+import {
+  type DownloadRecord,
+  type ExchangeRequestRecord,
+  type ExchangeResponseRecord,
+  type RecordedInspections,
+  type RefusalRecord,
+  type ResponseRecord,
+  type Result,
+  redactHeaders,
+  redactText,
+  redactUrl,
+  stripControl,
+} from '@waybill/contracts';
+import type { Decision } from '@waybill/policy';
+import type { UpstreamAnswer } from '../answer.js';
+import type { Exchange } from '../exchange.js';
+import { withoutFields } from '../http/headers.js';
+import type { StopFacts } from '../stop.js';
+
+/** What every record says about the request. Headers and URL are the client's own, before injection, redacted. */
+export function requestRecord(exchange: Exchange): ExchangeRequestRecord {
+  const { request } = exchange.incoming;
+  const raw = exchange.request?.headers.raw ?? withoutFields(request.rawHeaders, (name) => name.startsWith('proxy-'));
+  return {
+    startedAt: exchange.startedAt,
+    method: request.method ?? '',
+    url: redactUrl(exchange.request?.normalizedUrl ?? requestedText(exchange)),
+    address: exchange.incoming.connection.address,
+    userAgent: redactText(request.headers['user-agent'] ?? ''),
+    requestHeader: redactHeaders(raw),
+    requestInspection: claimsRecord(exchange),
+  };
+}
+
+/** What every record says about an answer of the upstream. */
+export function responseRecord(answer: UpstreamAnswer, endedAt: Date): ExchangeResponseRecord {
+  const trailers = answer.transfer.rawTrailers;
+  return {
+    endedAt,
+    statusCode: answer.status,
+    status: stripControl(`${answer.status} ${answer.statusText}`.trim()),
+    contentType: stripControl(answer.headers.get('content-type') ?? ''),
+    responseHeader: redactHeaders(answer.headers.raw),
+    ...(trailers.length > 0 && { responseTrailer: redactHeaders(trailers) }),
+  };
+}
+
+/** A transfer of an artifact and, when strict refuses it, why. */
+export function downloadRecord(
+  exchange: Exchange,
+  {
+    answer,
+    decision,
+    endedAt,
+    refusal,
+  }: {
+    readonly answer: UpstreamAnswer;
+    readonly decision: Decision;
+    readonly endedAt: Date;
+    readonly refusal?: RefusalRecord | undefined;
+  },
+): DownloadRecord {
+  const { inspections, delivery } = exchange;
+  if (!inspections) throw new Error('an artifact is recorded after its inspection');
+  return {
+    kind: 'download',
+    sessionId: exchange.activeSession.id,
+    ...requestRecord(exchange),
+    ...responseRecord(answer, endedAt),
+    metadata: inspections.metadata,
+    responseInspection: inspectionsRecord(exchange),
+    result: decision.result,
+    delivery,
+    vouchedBy: inspections.vouchedBy,
+    provides: decision.result === 'Approved' ? inspections.provides : [],
+    refusal,
+  };
+}
+
+/** An answer that is no artifact. */
+export function answerRecord(
+  exchange: Exchange,
+  {
+    answer,
+    note,
+    result,
+    endedAt,
+  }: {
+    readonly answer: UpstreamAnswer;
+    readonly note: string;
+    readonly result: Result | undefined;
+    readonly endedAt: Date;
+  },
+): ResponseRecord {
+  return {
+    kind: 'response',
+    sessionId: exchange.activeSession.id,
+    ...requestRecord(exchange),
+    ...responseRecord(answer, endedAt),
+    note,
+    result,
+    delivery: exchange.delivery,
+    ...exchange.body,
+  };
+}
+
+/** Something that was not let through, failed, or (delivered) would not have been let through by strict. */
+export function refusalRecord(
+  exchange: Exchange,
+  {
+    facts,
+    at,
+    status,
+    delivered,
+  }: {
+    readonly facts: Pick<StopFacts, 'kind' | 'phase' | 'reason' | 'hint' | 'inspector'>;
+    readonly at: Date;
+    readonly status: number;
+    readonly delivered: boolean;
+  },
+): RefusalRecord {
+  return {
+    kind: facts.kind,
+    sessionId: exchange.activeSession.id,
+    ...requestRecord(exchange),
+    phase: facts.phase,
+    at,
+    statusCode: status,
+    reason: redactText(facts.reason),
+    hint: facts.hint,
+    inspector: facts.inspector,
+    delivered,
+    ...exchange.body,
+    responseInspection: inspectionsRecord(exchange),
+  };
+}
+
+function claimsRecord({ claims }: Exchange): RecordedInspections {
+  return Object.fromEntries(
+    claims.map(({ inspector, inspection: { opinion, reason, annotations } }) => [
+      inspector,
+      { opinion, reason, ...(annotations && { annotations }) },
+    ]),
+  );
+}
+
+function inspectionsRecord({ inspections }: Exchange): RecordedInspections {
+  return Object.fromEntries(
+    [...(inspections?.inspections ?? [])].map(([id, { opinion, reason, annotations }]) => [
+      id,
+      { opinion, reason, ...(annotations && { annotations }) },
+    ]),
+  );
+}
+
+/** A request that could not be described: as close to a URL as it gets. */
+function requestedText({ incoming }: Exchange): string {
+  const text = incoming.request.url ?? '';
+  const { tunnel } = incoming.connection;
+  if (!tunnel || !text.startsWith('/')) return text;
+  const { host, port } = tunnel.authority;
+  return `https://${host.includes(':') ? `[${host}]` : host}:${port}${text}`;
+}

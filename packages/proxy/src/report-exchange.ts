@@ -1,0 +1,30 @@
+import { redactUrl } from '@waybill/contracts';
+import type { ProxyContext } from './context.js';
+import type { Exchange } from './exchange.js';
+
+/** Tells the observer how an exchange ended; exchanges that belong to nobody are told of when they are turned away. */
+export function reportExchange(exchange: Exchange, { settings }: ProxyContext): void {
+  const { session, client, incoming, answer, refusal } = exchange;
+  if (!session) return;
+  settings.observer.exchangeFinished?.({
+    sessionId: session.id,
+    policy: session.policy,
+    startedAt: exchange.startedAt,
+    durationMs: performance.now() - exchange.startedMs,
+    method: incoming.request.method ?? '',
+    url: redactUrl(exchange.request?.normalizedUrl ?? incoming.request.url ?? ''),
+    address: incoming.connection.address,
+    status: refusal && !refusal.delivered && !client.isFinished ? 0 : client.status,
+    upstreamBytes: answer?.transfer.received ?? 0,
+    clientBytes: client.bytes,
+    result: exchange.result,
+    delivery: exchange.delivery,
+    sha256: exchange.body?.sha256,
+    refusal: refusal && {
+      kind: refusal.kind,
+      phase: refusal.phase,
+      reason: refusal.reason,
+      delivered: refusal.delivered,
+    },
+  });
+}

@@ -1,0 +1,96 @@
+import { type DownloadRecord, type ExchangeRecord, type Result, redactHeaders, redactUrl } from '@waybill/contracts';
+import type { UpstreamAnswer } from '../answer.js';
+import type { CompanionDownload } from '../companion-download.js';
+import type { ProxyContext } from '../context.js';
+import type { Exchange } from '../exchange.js';
+import { answerRecord, downloadRecord, refusalRecord, responseRecord } from '../record/records.js';
+import { storageStop } from '../stop.js';
+import type { Outcome } from './decide.js';
+
+/**
+ * Makes the record durable. Nothing of the body's end leaves before this resolves (promise 2).
+ * @throws Stop when it cannot be written
+ */
+export async function record(
+  exchange: Exchange,
+  context: ProxyContext,
+  { answer, outcome }: { readonly answer: UpstreamAnswer; readonly outcome: Outcome },
+): Promise<void> {
+  const endedAt = context.settings.clock.now();
+  const refused = isRefused(exchange, outcome);
+  if (outcome.kind === 'artifact' || outcome.kind === 'answer') exchange.delivery = deliveryOf(exchange, refused);
+  if (outcome.refusal) exchange.refusal = { ...outcome.refusal, delivered: !refused };
+  exchange.result = outcome.kind === 'artifact' ? outcome.decision.result : resultOf(exchange, outcome);
+  const records = recordsOf(exchange, { answer, outcome, endedAt, refused });
+  try {
+    await context.recorder.record(records);
+  } catch (error) {
+    throw storageStop(error);
+  }
+  const provided = records.flatMap((one) => (one.kind === 'download' ? one.provides : []));
+  if (provided.length > 0)
+    context.catalogs.forget(
+      exchange.activeSession.id,
+      provided.map(({ scope }) => scope),
+    );
+}
+
+/** Whether the client does not get it. */
+export function isRefused(exchange: Exchange, { refusal }: Outcome): boolean {
+  return refusal !== undefined && exchange.activeSession.policy === 'strict';
+}
+
+function deliveryOf(exchange: Exchange, refused: boolean): Exchange['delivery'] {
+  if (exchange.delivery === 'none') return refused ? 'withheld' : 'held';
+  return exchange.delivery;
+}
+
+interface Facts {
+  readonly answer: UpstreamAnswer;
+  readonly outcome: Outcome;
+  readonly endedAt: Date;
+  readonly refused: boolean;
+}
+
+function recordsOf(exchange: Exchange, { answer, outcome, endedAt, refused }: Facts): ExchangeRecord[] {
+  const { refusal: facts } = outcome;
+  const status = refused ? (exchange.client.isStarted ? 0 : (facts?.status ?? 0)) : answer.status;
+  const refusal = facts && refusalRecord(exchange, { facts, at: endedAt, status, delivered: !refused });
+  if (outcome.kind === 'artifact') {
+    const { decision } = outcome;
+    const companions = exchange.companions.map((one) => companionRecord(exchange, one, decision.result));
+    return [downloadRecord(exchange, { answer, decision, endedAt, refusal }), ...companions];
+  }
+  const { note } = outcome;
+  const response = answerRecord(exchange, { answer, note, result: exchange.result, endedAt });
+  return refusal ? [response, refusal] : [response];
+}
+
+/** What strict says: an answer with a body that nobody can approve is rejected, one without is as good as its request. */
+function resultOf({ admission }: Exchange, { kind }: Outcome): Result | undefined {
+  return kind === 'none' ? admission?.result : 'Rejected';
+}
+
+function companionRecord(exchange: Exchange, companion: CompanionDownload, result: Result): DownloadRecord {
+  const { view, claims, answer, metadata, startedAt, endedAt } = companion;
+  return {
+    kind: 'download',
+    sessionId: exchange.activeSession.id,
+    startedAt,
+    method: view.method,
+    url: redactUrl(view.normalizedUrl),
+    address: exchange.incoming.connection.address,
+    userAgent: view.headers.get('user-agent') ?? '',
+    requestHeader: redactHeaders(view.headers.raw),
+    requestInspection: Object.fromEntries(
+      claims.map(({ inspector, inspection: { opinion, reason } }) => [inspector, { opinion, reason }]),
+    ),
+    ...responseRecord(answer, endedAt),
+    metadata,
+    responseInspection: {},
+    result,
+    delivery: 'companion',
+    vouchedBy: [],
+    provides: [],
+  };
+}

@@ -1,0 +1,125 @@
+import type { Dispatcher } from 'undici';
+import { decodeRaw } from '../http/headers.js';
+
+/** Response line and fields as the upstream sent them. */
+export interface UpstreamHead {
+  readonly status: number;
+  readonly statusText: string;
+  /** Node's raw list, order, case and duplicates kept. */
+  readonly rawHeaders: readonly string[];
+}
+
+/** Bytes that may wait here before the upstream is told to pause. */
+const highWater = 512 * 1024;
+
+/**
+ * One response on its way in: undici's callbacks on one side, `take()` on the other, with back-pressure between them.
+ * `head` rejects, and so does `take()`, with whatever broke the transfer; a body that was cut short never ends normally.
+ */
+export class Transfer implements Dispatcher.DispatchHandler {
+  readonly head: Promise<UpstreamHead>;
+  /** Body bytes so far. */
+  received = 0;
+  /** Raw list; filled when the body has ended. */
+  rawTrailers: readonly string[] = [];
+
+  #controller: Dispatcher.DispatchController | undefined;
+  #resolveHead!: (head: UpstreamHead) => void;
+  #rejectHead!: (error: Error) => void;
+  #hasHead = false;
+  #chunks: Buffer[] = [];
+  #waiting = 0;
+  #isOver = false;
+  #error: Error | undefined;
+  #wake: (() => void) | undefined;
+
+  constructor() {
+    this.head = new Promise((resolve, reject) => {
+      this.#resolveHead = resolve;
+      this.#rejectHead = reject;
+    });
+    // Whoever gave up waiting for the head must not bring the process down.
+    this.head.catch(() => {});
+  }
+
+  /** Whether the upstream has begun to answer; a request that got no byte back may be sent again. */
+  get hasHead(): boolean {
+    return this.#hasHead;
+  }
+
+  /** Whether everything arrived. */
+  get isComplete(): boolean {
+    return this.#isOver && this.#error === undefined;
+  }
+
+  /** All bytes that arrived since the last call, waiting for some; undefined at the regular end. */
+  async take(): Promise<Buffer[] | undefined> {
+    while (this.#chunks.length === 0) {
+      if (this.#error) throw this.#error;
+      if (this.#isOver) return undefined;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    const taken = this.#chunks;
+    this.#chunks = [];
+    this.#waiting = 0;
+    this.#controller?.resume();
+    return taken;
+  }
+
+  /** Breaks the transfer off: the connection is closed at once, and everybody who waits gets the error. */
+  abort(error: Error): void {
+    if (this.#isOver) return;
+    this.#fail(error);
+    this.#chunks = [];
+    this.#controller?.abort(error);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#error) controller.abort(this.#error);
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, _fields: unknown, statusText = ''): void {
+    // 1xx are not the response; early hints are dropped.
+    if (status < 200 || this.#isOver) return;
+    this.#hasHead = true;
+    const raw = (controller.rawHeaders ?? []) as (Buffer | string)[];
+    this.#resolveHead({ status, statusText, rawHeaders: decodeRaw(raw) });
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#isOver) return;
+    this.received += chunk.length;
+    this.#waiting += chunk.length;
+    this.#chunks.push(chunk);
+    if (this.#waiting >= highWater) controller.pause();
+    this.#notify();
+  }
+
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.rawTrailers = decodeRaw((controller.rawTrailers ?? []) as (Buffer | string)[]);
+    this.#notify();
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
+    this.#fail(error);
+  }
+
+  #fail(error: Error): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#error = error;
+    this.#rejectHead(error);
+    this.#notify();
+  }
+
+  #notify(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+}
