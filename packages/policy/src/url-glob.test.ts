@@ -52,6 +52,18 @@ describe('compileUrlGlob', () => {
   });
 
   it.each([
+    [`${base}/a`, `${base}/a`],
+    ['HTTPS://HOST.Example:443/Path', 'https://host.example:443/Path'],
+    [`${base}/\\*\\{\\[`, `${base}/*{[`],
+    ['https://[::1]:443/a', 'https://[::1]:443/a'],
+    [`${base}/*`, undefined],
+    [`${base}/{a}`, undefined],
+    [`${base}/[a]`, undefined],
+  ])('%s has the literal %s', (pattern, literal) => {
+    expect(compileUrlGlob(pattern).literal).toBe(literal);
+  });
+
+  it.each([
     ['', 'is empty'],
     [`${base}/{a,b`, 'never closed'],
     [`${base}/a}`, 'closes nothing'],

@@ -4,6 +4,8 @@ import { compileProgram, type Instruction } from './url-glob-program.js';
 export interface UrlGlob {
   /** The pattern as written. */
   readonly source: string;
+  /** The one URL that matches, when the pattern has no wildcard: thousands of such patterns fit into a map. */
+  readonly literal?: string;
   /** Whether the whole URL, in the form of `normalizeUrl`, matches. Linear in its length. */
   matches(normalizedUrl: string): boolean;
 }
@@ -21,6 +23,9 @@ const slash = 0x2f;
 export function compileUrlGlob(pattern: string): UrlGlob {
   const program = compileProgram(pattern);
   const prefix = literalPrefix(program);
+  if (program[prefix.length]?.op === 'match') {
+    return { source: pattern, literal: prefix, matches: (url) => url === prefix };
+  }
   return {
     source: pattern,
     matches: (url) => url.startsWith(prefix) && run(program, url, prefix.length),

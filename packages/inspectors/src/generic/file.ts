@@ -18,6 +18,7 @@ import { globVariants } from '../url-globs.js';
 interface Pin {
   /** Path in the configuration: `generic.files[<index>]`. */
   readonly id: string;
+  readonly index: number;
   readonly globs: readonly UrlGlob[];
   /** All must match. Strongest first. */
   readonly digests: readonly Digest[];
@@ -26,11 +27,11 @@ interface Pin {
 
 /** Files at URLs with a digest pinned in the configuration, whatever their format. docs/inspectors/generic.file.md */
 export function genericFile(config: InspectorsConfig): Inspector<readonly Pin[]> {
-  const pins = (config.generic?.files ?? []).map(toPin);
+  const pinsOf = indexPins((config.generic?.files ?? []).map(toPin));
   return {
     id: 'generic.file',
     inspectRequest(request) {
-      const matching = pins.filter(({ globs }) => globs.some((glob) => glob.matches(request.normalizedUrl)));
+      const matching = pinsOf(request.normalizedUrl);
       if (matching.length === 0) return undefined;
       const notes = { pins: matching.map(({ id }) => id) };
       if (request.method !== 'GET' && request.method !== 'HEAD') {
@@ -62,7 +63,26 @@ function toPin(file: GenericFile, index: number): Pin {
   const digests: Digest[] = [];
   if (file.sha512) digests.push({ algorithm: 'sha512', hex: file.sha512 });
   if (file.sha256) digests.push({ algorithm: 'sha256', hex: file.sha256 });
-  return { id: `generic.files[${index}]`, globs: globVariants(file.url).map(compileUrlGlob), digests, file };
+  return { id: `generic.files[${index}]`, index, globs: globVariants(file.url).map(compileUrlGlob), digests, file };
+}
+
+/**
+ * Which pins a URL matches, in the order of the configuration. Most patterns are plain URLs, a lock file's thousands of
+ * them: these are found in a map, so that only patterns with wildcards cost time for each request.
+ */
+function indexPins(pins: readonly Pin[]): (normalizedUrl: string) => readonly Pin[] {
+  const byUrl = new Map<string, Set<Pin>>();
+  const patterns = pins.filter(({ globs }) => globs.some(({ literal }) => literal === undefined));
+  for (const pin of pins) {
+    for (const { literal } of pin.globs) {
+      if (literal !== undefined) byUrl.set(literal, (byUrl.get(literal) ?? new Set()).add(pin));
+    }
+  }
+  return (url) => {
+    const matching = new Set(byUrl.get(url));
+    for (const pin of patterns) if (pin.globs.some((glob) => glob.matches(url))) matching.add(pin);
+    return [...matching].sort((a, b) => a.index - b.index);
+  };
 }
 
 function hasAll(digests: readonly Digest[], actual: BodyDigests): boolean {
