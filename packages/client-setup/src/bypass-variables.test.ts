@@ -1,0 +1,78 @@
+import { describe, expect, it } from 'vitest';
+import { bypassReason } from './bypass-variables.js';
+
+describe('bypassReason', () => {
+  it.each([
+    'http_proxy',
+    'HTTPS_PROXY',
+    'Http_Proxy',
+    'ftp_proxy',
+    'RSYNC_PROXY',
+    'NO_PROXY',
+    'no_proxy',
+    'npm_config_https_proxy',
+    'npm_config_https-proxy',
+    'NPM_CONFIG_PROXY',
+    'npm_config_noproxy',
+    'NPM_CONFIG_NO_PROXY',
+    'npm_config_strict_ssl',
+    'npm_config_strict-ssl',
+    'npm_config_cafile',
+    'NPM_CONFIG_CACHE',
+    'npm_config__auth',
+    'npm_config_//registry.example/:_authToken',
+    'GIT_SSL_NO_VERIFY',
+    'GIT_PROXY_COMMAND',
+    'GIT_CONFIG_PARAMETERS',
+    'GIT_SSH_COMMAND',
+    'NODE_TLS_REJECT_UNAUTHORIZED',
+    'PIP_PROXY',
+    'PIP_TRUSTED_HOST',
+    'PIP_FIND_LINKS',
+    'PIP_CONFIG_FILE',
+    'PYTHONHTTPSVERIFY',
+    'UV_INSECURE_HOST',
+    'CARGO_HTTP_PROXY',
+    'CARGO_HTTP_CAINFO',
+    'CARGO_NET_OFFLINE',
+    'CARGO_REGISTRY_TOKEN',
+    'CARGO_REGISTRIES_MINE_TOKEN',
+    'GOINSECURE',
+    'GOMODCACHE',
+    'CURL_HOME',
+    'WGETRC',
+    'APT_CONFIG',
+    'SSL_CERT_DIR',
+    'LD_PRELOAD',
+    'SSH_AUTH_SOCK',
+    'DOCKER_HOST',
+    'GRADLE_USER_HOME',
+    'YARN_ENABLE_STRICT_SSL',
+  ])('%s has to go', (name) => {
+    expect(bypassReason(name)).toMatch(/^\S.{10,}$/);
+  });
+
+  it.each([
+    'PATH',
+    'HOME',
+    'LANG',
+    'GOPROXY',
+    'GOPRIVATE',
+    'GONOSUMDB',
+    'GOSUMDB',
+    'GOFLAGS',
+    'PIP_INDEX_URL',
+    'UV_INDEX_URL',
+    'npm_config_registry',
+    'npm_config_jobs',
+    'GIT_AUTHOR_NAME',
+    'GIT_DIR',
+    'CARGO_TARGET_DIR',
+    'CARGO_BUILD_JOBS',
+    'NODE_OPTIONS',
+    'JAVA_HOME',
+    'PROXYMODE',
+  ])('%s stays', (name) => {
+    expect(bypassReason(name)).toBeUndefined();
+  });
+});

@@ -1,0 +1,31 @@
+import { execFile, execFileSync } from 'node:child_process';
+
+/** How a program ended. */
+export interface Outcome {
+  readonly code: number | string;
+  readonly output: string;
+}
+
+/** Whether a program can be started from PATH. */
+export function isInstalled(program: string): boolean {
+  try {
+    execFileSync('/bin/sh', ['-c', `command -v ${program}`], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Runs a program with exactly this environment; never throws for how it ends. */
+export function run(
+  argv: readonly [string, ...string[]],
+  env: Readonly<Record<string, string>>,
+  cwd: string,
+): Promise<Outcome> {
+  const [program, ...args] = argv;
+  return new Promise((resolve) => {
+    execFile(program, args, { env, cwd, timeout: 50_000, maxBuffer: 1 << 24 }, (error, stdout, stderr) => {
+      resolve({ code: error ? (error.code ?? error.signal ?? 'failed') : 0, output: `${stdout}${stderr}` });
+    });
+  });
+}
