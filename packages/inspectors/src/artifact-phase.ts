@@ -10,7 +10,7 @@ import {
   type InspectionContext,
   type VouchLink,
 } from '@waybill/contracts';
-import { contentEncodingAttribute } from './catalog-cache.js';
+import { contentEncodingAttribute } from './content-encoding.js';
 import { type ContextOptions, openContext } from './context.js';
 import { defaultInspectorId } from './default.js';
 import type { Inspector } from './inspector.js';

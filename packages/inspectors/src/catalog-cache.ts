@@ -1,11 +1,7 @@
-import { pipeline, type Readable, type Transform } from 'node:stream';
-import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
 import type { BlobStore, Catalog, CatalogParser, CatalogRef } from '@waybill/contracts';
+import { contentEncodingAttribute, removeContentEncoding } from './content-encoding.js';
 import { untilAborted } from './deadline.js';
 import { InspectorError } from './errors.js';
-
-/** Attribute under which a reference keeps the Content-Encoding of its bytes. */
-export const contentEncodingAttribute = 'content-encoding';
 
 export interface CatalogCacheOptions {
   readonly blobs: Pick<BlobStore, 'open'>;
@@ -67,7 +63,7 @@ export function createCatalogCache({ blobs, maxBytes }: CatalogCacheOptions): Ca
   }
 
   async function parse<Value>(ref: CatalogRef, parser: CatalogParser<Value>, signal: AbortSignal): Promise<Value> {
-    const stream = decode(blobs.open(ref.sha256), ref.attributes?.[contentEncodingAttribute]);
+    const stream = removeContentEncoding(blobs.open(ref.sha256), ref.attributes?.[contentEncodingAttribute]);
     try {
       return await parser.parse(stream, ref, signal);
     } catch (cause) {
@@ -114,30 +110,4 @@ export function createCatalogCache({ blobs, maxBytes }: CatalogCacheOptions): Ca
 function keyOf(ref: CatalogRef): string {
   const attributes = Object.entries(ref.attributes ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
   return JSON.stringify([ref.kind, ref.sha256, attributes]);
-}
-
-const decoders: Readonly<Record<string, () => Transform>> = {
-  gzip: createGunzip,
-  'x-gzip': createGunzip,
-  deflate: createInflate,
-  br: createBrotliDecompress,
-  zstd: createZstdDecompress,
-};
-
-/** Undoes Content-Encoding; the bytes were accepted decoded before, so an unknown coding is an error. */
-function decode(stream: Readable, encoding: string | undefined): Readable {
-  let decoded = stream;
-  for (const coding of (encoding ?? '')
-    .split(',')
-    .map((part) => part.trim())
-    .reverse()) {
-    if (coding === '' || coding === 'identity') continue;
-    const decoder = decoders[coding];
-    if (!decoder) {
-      stream.destroy();
-      throw new InspectorError('INSPECTOR_CATALOG_INVALID', `unknown Content-Encoding ${JSON.stringify(coding)}`);
-    }
-    decoded = pipeline(decoded, decoder(), () => {}) as Transform;
-  }
-  return decoded;
 }
