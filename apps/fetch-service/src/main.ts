@@ -1,1 +1,18 @@
-export {};
+#!/usr/bin/env node
+import { runFetchService } from './cli/program.js';
+import { runDaemon } from './daemon/run-daemon.js';
+
+const out = (text: string) => void process.stdout.write(text);
+const err = (text: string) => void process.stderr.write(text);
+const environment = process.env;
+// Whoever started the daemon may close its end of the pipe; that must not end the sessions of others.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+
+const exitCode = await runFetchService(process.argv.slice(2), {
+  environment,
+  out,
+  err,
+  serve: (options) => runDaemon(options, { environment, out }),
+});
+// A transfer that does not end in time must not keep the process; what counts is durable by now.
+process.exit(exitCode);
