@@ -60,8 +60,10 @@ export interface DebName {
   readonly architecture: string;
 }
 
-/** Readings of one URL that are looked at; longer paths have no more. */
+/** Readings of one URL that are looked at. */
 const maxPlaces = 16;
+/** Each segment may end a base URL, so their number bounds the work. */
+const maxSegments = 64;
 
 /** Undefined: not below a configured repository, or nothing of apt's. No I/O, no state. */
 export function parseAptUrl(request: RequestView, repositories: readonly Repository[]): AptTarget | undefined {
@@ -90,6 +92,7 @@ interface UrlView {
 function decodeSegments(pathname: string): string[] | undefined {
   try {
     const segments = pathname.split('/').slice(1).map(decodeURIComponent);
+    if (segments.length > maxSegments) return undefined;
     return isSafePath(segments.join('/')) && segments.every((segment) => !segment.includes('/')) ? segments : undefined;
   } catch {
     return undefined;

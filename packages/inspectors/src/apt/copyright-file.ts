@@ -16,12 +16,15 @@ export interface CopyrightFacts {
 
 const maxCopyrightText = 2_000;
 const maxLicenses = 40;
+/** Of a copyright file; the longest known ones have 300 KiB. */
+const maxText = 512 * 1024;
 
 /**
  * Reads a Debian copyright file: its fields when it is machine-readable, else what well-known license texts and phrases show.
  * @see https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
  */
-export function readCopyright(text: string): CopyrightFacts {
+export function readCopyright(file: string): CopyrightFacts {
+  const text = file.slice(0, maxText);
   if (/^Format(-Specification)?:.*(copyright-format|dep-?5)/im.test(text.slice(0, 4096))) {
     try {
       const facts = readFields(parseDeb822(text));
@@ -57,8 +60,8 @@ function licenseOf(paragraph: Paragraph): string {
 
 function readFreeText(text: string): CopyrightFacts {
   const author =
-    /^\s*(?:upstream )?authors?(?:\(s\))?\s*:[ \t]*(.*(?:\n[ \t]+\S.*)?)/im.exec(text)?.[1] ??
-    /^\s*(?:upstream )?maintainers?\s*:[ \t]*(.*)/im.exec(text)?.[1] ??
+    /^[ \t]*(?:upstream )?authors?(?:\(s\))?[ \t]*:[ \t]*(.*(?:\n[ \t]+\S.*)?)/im.exec(text)?.[1] ??
+    /^[ \t]*(?:upstream )?maintainers?[ \t]*:[ \t]*(.*)/im.exec(text)?.[1] ??
     '';
   const lines = text
     .split('\n')
@@ -102,8 +105,10 @@ function joinLines(lines: readonly string[]): string {
   return text.length > maxCopyrightText ? `${text.slice(0, maxCopyrightText)}…` : text;
 }
 
-function splitContact(contact: string): { author: string; authorEmail: string } {
+function splitContact(value: string): { author: string; authorEmail: string } {
+  const contact = value.slice(0, 300);
   const match = /^(.*?)[\s,]*<([^<>\s]+@[^<>\s]+)>/.exec(contact);
   if (match) return { author: match[1]?.trim() ?? '', authorEmail: match[2] ?? '' };
-  return { author: contact.slice(0, 200), authorEmail: '' };
+  if (/^[^<>\s]+@[^<>\s]+$/.test(contact)) return { author: '', authorEmail: contact };
+  return { author: contact, authorEmail: '' };
 }

@@ -15,11 +15,14 @@ const names: Readonly<Record<string, string>> = {
   '0bsd': '0BSD',
   apache: 'Apache-2.0',
   'apache-2': 'Apache-2.0',
+  'apache-2-llvm-exceptions': 'Apache-2.0 WITH LLVM-exception',
+  'apache-2.0-with-llvm-exceptions': 'Apache-2.0 WITH LLVM-exception',
   'artistic-1': 'Artistic-1.0',
   'artistic-2': 'Artistic-2.0',
   artistic: 'Artistic-1.0-Perl',
   boost: 'BSL-1.0',
   'boost-1.0': 'BSL-1.0',
+  bsl: 'BSL-1.0',
   'bsl-1': 'BSL-1.0',
   cc0: 'CC0-1.0',
   'cc0-1': 'CC0-1.0',
@@ -28,17 +31,26 @@ const names: Readonly<Record<string, string>> = {
   eclipse: 'EPL-1.0',
   'epl-1': 'EPL-1.0',
   'epl-2': 'EPL-2.0',
+  hpnd: 'HPND',
+  icu: 'ICU',
+  ijg: 'IJG',
   isc: 'ISC',
+  libpng: 'Libpng',
   lppl: 'LPPL-1.3c',
+  'mpl-1': 'MPL-1.0',
   'mpl-1.1': 'MPL-1.1',
   'mpl-2': 'MPL-2.0',
   openssl: 'OpenSSL',
+  pd: 'LicenseRef-public-domain',
   perl: 'GPL-1.0-or-later OR Artistic-1.0-Perl',
+  postgresql: 'PostgreSQL',
   psf: 'PSF-2.0',
   'psf-2': 'PSF-2.0',
   'python-2.0': 'Python-2.0',
+  ruby: 'Ruby',
   'sil-1.1': 'OFL-1.1',
   'ofl-1.1': 'OFL-1.1',
+  tcl: 'TCL',
   unicode: 'Unicode-DFS-2016',
   unlicense: 'Unlicense',
   w3c: 'W3C',
@@ -50,7 +62,7 @@ const names: Readonly<Record<string, string>> = {
 };
 
 /** Families whose `-N`, `-N+` SPDX spells `-N.0-only`, `-N.0-or-later`. */
-const gnu = /^(a?gpl|lgpl|gfdl)(?:-?v?)(\d+(?:\.\d+)*)?(\+|-or-later|-only)?(-niv(?:ersion)?)?$/;
+const gnu = /^(a?gpl|lgpl|gfdl)(-niv)?(?:-?v?)(\d+(?:\.\d+)*)?(\+|-or-later|-only)?(-niv)?$/;
 
 /** Names of exceptions as SPDX spells them, by a word of Debian's. */
 const exceptions: readonly (readonly [RegExp, string])[] = [
@@ -86,7 +98,7 @@ function joinAlternatives(text: string, by: RegExp, word: string, each: (side: s
 }
 
 function simple(text: string): string {
-  const [, name = '', exception] = /^(.*?)(?:\s+with\s+(.+))?$/i.exec(text.trim()) ?? [];
+  const [, name = '', exception] = /^(.*?)(?:[\s-]+with[\s-]+(.+))?$/i.exec(text.trim()) ?? [];
   const license = license1(name.trim());
   if (exception === undefined) return license;
   const known = exceptions.find(([word]) => word.test(exception.toLowerCase()))?.[1];
@@ -108,7 +120,7 @@ function license1(name: string): string {
   return isSpdx(name) ? name : reference(name);
 }
 
-function spellGnu([, family = '', version, later, invariants]: RegExpExecArray): string {
+function spellGnu([, family = '', niv, version, later, invariants = niv]: RegExpExecArray): string {
   if (version === undefined)
     return `${family.toUpperCase()}-${family === 'lgpl' ? '2.0' : family === 'agpl' ? '3.0' : '1.0'}-or-later`;
   const number = version.includes('.') ? version.replace(/^(\d+\.\d+)\.0$/, '$1') : `${version}.0`;

@@ -1,3 +1,5 @@
+import { isSpdx } from './license-names.js';
+
 interface Phrase {
   readonly spdx: string;
   readonly all: readonly RegExp[];
@@ -15,7 +17,7 @@ const iscGrant =
 const phrases: readonly Phrase[] = [
   {
     spdx: 'MIT',
-    all: [mitGrant, /the above copyright notice and this permission notice shall be included/],
+    all: [mitGrant],
     none: [/except as contained in this notice/],
   },
   { spdx: 'X11', all: [mitGrant, /except as contained in this notice/] },
@@ -23,7 +25,18 @@ const phrases: readonly Phrase[] = [
   { spdx: 'BSD-3-Clause', all: [bsdGrant, bsdNames], none: [bsdAds] },
   { spdx: 'BSD-2-Clause', all: [bsdGrant], none: [bsdNames, bsdAds] },
   { spdx: 'ISC', all: [iscGrant] },
-  { spdx: 'Apache-2.0', all: [/apache license,? version 2\.0|common-licenses\/apache-2\.0/] },
+  {
+    spdx: 'HPND-sell-variant',
+    all: [/permission to use, copy, modify, distribute,? and sell this software and its documentation for any purpose/],
+  },
+  {
+    spdx: 'Info-ZIP',
+    all: [
+      /redistributions of source code \(in whole or in part\) must retain the above copyright notice, definition|info-zip license/,
+    ],
+  },
+  { spdx: 'TCL', all: [/authors hereby grant permission to use, copy, modify, distribute, and license this software/] },
+  { spdx: 'Apache-2.0', all: [/apache license,? (?:version|v\.?) ?2\.0|common-licenses\/apache-2\.0/] },
   { spdx: 'MPL-2.0', all: [/mozilla public license,? (?:version|v\.?) ?2\.0|common-licenses\/mpl-2\.0/] },
   { spdx: 'MPL-1.1', all: [/mozilla public license,? version 1\.1|common-licenses\/mpl-1\.1/] },
   {
@@ -67,7 +80,6 @@ const families: readonly (readonly [family: string, name: RegExp, oldest: string
  */
 export function recogniseLicenses(text: string): string[] {
   const words = text
-    .slice(0, 512 * 1024)
     .replace(/^[ \t]*[#*;%/|>.-]+/gm, ' ')
     .replace(/[‘’`]/g, "'")
     .replace(/[“”]|``|''/g, '"')
@@ -96,7 +108,9 @@ function gnuLicenses(words: string, family: string, name: RegExp, oldest: string
     if (!version || version === '0') continue;
     // A version is mostly given before the license's location: what follows the location speaks of another notice.
     const later = /any later version|or later|or newer/.test(after);
-    found.add(`${family}-${version.includes('.') ? version : `${version}.0`}-${later ? 'or-later' : 'only'}`);
+    const id = `${family}-${version.includes('.') ? version : `${version}.0`}-${later ? 'or-later' : 'only'}`;
+    // Not every number near the name is a version of it: "GCC Runtime Library Exception, version 3.1".
+    if (isSpdx(id)) found.add(id);
   }
   if (found.size === 0) return named ? [`${family}-${oldest}-or-later`] : [];
   return [...found].filter((one) => !one.endsWith('-only') || !found.has(one.replace(/only$/, 'or-later')));

@@ -1,0 +1,161 @@
+/**
+ * Made once by GnuPG 2.2 with `--faked-system-time`, because the OpenPGP library makes no signatures over weak hashes: a
+ * throw-away RSA key (2025-06-01, no expiry) and clearsigned texts of 2026-01-15T11:00:00Z.
+ */
+export const weakHashKey = `-----BEGIN PGP PUBLIC KEY BLOCK-----
+
+mQENBGg7mAABCAC0P4IXyjyAtHpjUntRvJW1oNThLwvjDLggGcT2XbMKKciCpIQL
+EeqHb0QZiewvdRJE0HEdDi3rPmUlitauU5tqosEArVTyHAGp3JY82Fg8ayKW6MHT
+SUU75AphCI/9GJYReZSYryVbmcKkzUfll05JmYToVEZVtBhrkry5+1u31gzs4s9k
+cHkUI3331Hq5Ywrmb90K+pmhvw72Ol0x6v4D2uR3B2AY5ddAShG43SmOPJSJqbmd
+KoYgNX24O71y2z9TL/AnTEZKD0RKIvZ8vKXwOmuOs2tF0YRMfu3cDRCmJsi3LEP5
+/5ZnUt6UjFZ6PaktNIjrzrhUTdHM/L3E4Qv3ABEBAAG0K1dlYWsgQXJjaGl2ZSA8
+YXJjaGl2ZUBkZWIucmVnaXN0cnkuZXhhbXBsZT6JAU4EEwEKADgWIQSCYdYg4yur
+3KqUcKa69wu6aCEU2AUCaDuYAAIbAwULCQgHAgYVCgkICwIEFgIDAQIeAQIXgAAK
+CRC69wu6aCEU2PSeB/9Xj/E6PmKBWshnBHwQ14fufBF1UG7CpRTUcJK/4m5Gzc29
+aMfpp5FRY+xBoZKj6vTXz56gKNJvP3uu91TaonlA4pw0fhDHWHgL2Fc6ABaaI0L3
+TC8gpJvD0PrcvHoTJecf9qL78HE/iOjW+VJKF0c6DlUvsBTzl7XYOBKtG0FNA3kc
+l5a7wL342uttLvwn4z55iXL1XhFffpicqOK7w4AoF/NT+cGksMNrs74eIOgzTigQ
+NJsyiYkTFGUFe+qb6MU2XKNJ45DXoNej1vw//f04nzXaY9YYOs3YMN2e4zQnG63O
+9+gDIiW4r2zrzR3ky1owz20Rr9qc+T4bSY1BQPMy
+=hGat
+-----END PGP PUBLIC KEY BLOCK-----
+`;
+
+export const signedOverSha1 = `-----BEGIN PGP SIGNED MESSAGE-----
+Hash: SHA1
+
+Origin: Test
+-----BEGIN PGP SIGNATURE-----
+
+iQEzBAEBAgAdFiEEgmHWIOMrq9yqlHCmuvcLumghFNgFAmloyLAACgkQuvcLumgh
+FNgpZgf/VRBXU9KIEt/ZUC8fYFOn1YsuKejXK+3tHffSQwnLkn/addFlJZtpYv5N
+LWv9NPcMiq1Kbt031/nki1TNX9uT5qdT7h5P/9D3RxMgKBRTB3cTaHH97mQKcLIC
+ITKBRK+1XCk4xmTKlS8ABsx83cvNUIYJrfrlJ8NPBD8BnBMMyM5aSkhSKp+P7PoX
+6hN9gT+ntWBslbYAreMcx4aJXSam+rW6V078tXoxW5gqBN5ao/XOekuMfRK8XP18
+gJ1Bwalw0oTj9d8EYdY/Xz4217ijypGJl06he8TjTMVH0/Hrgt+LRmTvkq4tI6GJ
+k1gAKZbzuI+KA2Ckb9SMzqjTrOuqlw==
+=vdX+
+-----END PGP SIGNATURE-----
+`;
+
+export const signedOverMd5 = `-----BEGIN PGP SIGNED MESSAGE-----
+Hash: MD5
+
+Origin: Test
+-----BEGIN PGP SIGNATURE-----
+
+iQEzBAEBAQAdFiEEgmHWIOMrq9yqlHCmuvcLumghFNgFAmloyLAACgkQuvcLumgh
+FNjmwwf/e6IWRhRIwj3HH2VX8PCZYJT7sngeCCUMfUM655sEyKyxFQDlHPTNwgv2
+nCjae1OC/Qasnh6vREp0mpH816sriBb/0Xbkr6t6UVZu3cPyPFetibuwBAq7SXyO
+X2f2crVf8ZGr2L8MDRVaRqouWu0c7NoQV1GqtBSXbPEd28OhC/YpyAuxVOT/wchb
+aHiJcy+/Uumqw26gU/UMO/M0Hy41QdVTGwtNUwJzP7fwytj0+3gQwlgUyQ4ejFLi
+WExJCv+cgehmxP/iLM+x3nQYAUYwXaU5VhH9NY0BWyNX9fPQvZ7blHtEXXJBv6vN
+hnCT4MZNZ7kxiw8aKovasduRu9nhcA==
+=OOTo
+-----END PGP SIGNATURE-----
+`;
+
+/** The same key and text, for the counter-check. */
+export const signedOverSha256 = `-----BEGIN PGP SIGNED MESSAGE-----
+Hash: SHA256
+
+Origin: Test
+-----BEGIN PGP SIGNATURE-----
+
+iQEzBAEBCAAdFiEEgmHWIOMrq9yqlHCmuvcLumghFNgFAmloyLAACgkQuvcLumgh
+FNh5eQf+L6yzCCWfkWI49Cw4+NqXKCs/rYkozt2/YjcXvUSyoVhwpwEo5CPolcTf
+KMVvmiJFNoibJNVPPyC7xEAyevCDTmIibWa697pGZ5Kg6TCfEX+bUoa1kkgu05rq
+rLkMcRUMehlS3SbBv6uZDDiPqN+hkZytbtVA/ugsOTQcNXEMAXeUZsv4bIfW7Bs8
+Fu46WtFR1ff1zLWChBeYzhltgWftUjvp/DvXi92tE3Kgc+4AcnNNdjzBdnRRXvY3
+Q9To+fXQ7bMHjdtZhsbUQfnHlwXZrl1OnKjuqSDY1XGc7FZ1Y+7UL/qDFgdbS7sh
+QNy8d3HuxunfpwL5KDab+hLrbm8PIg==
+=EKsT
+-----END PGP SIGNATURE-----
+`;
+
+/** What the xz samples hold: made by `yes waybill | head -c 6000`. */
+export const xzPlain = 'waybill\n'.repeat(750);
+
+/** Base64 of what xz 5.4 makes of it, because no xz encoder is among our libraries. */
+export const xzSamples = {
+  'one block': `
+  /Td6WFoAAATm1rRGAgAhARYAAAB0L+Wj4BdvACldADuYS5irULCyfQ02JHNFxkxuYFqElvSc93Da
+  /9bcE5NnmbRh2Cwe/gUAAAAAAEeXT0uI5aFNAAFF8C4AAABSxxmUscRn+wIAAAAABFla`,
+  'three blocks': `
+  /Td6WFoAAATm1rRGA8Ah0A8hARYAAAAAO4BsjeAHzwAZXQA7mEuYq1Cwsn0NNiRzRcZMbmBahJUL
+  bsIAAAAAABl52LhzCCbLA8Ah0A8hARYAAAAAO4BsjeAHzwAZXQA7mEuYq1Cwsn0NNiRzRcZMbmBa
+  hJULbsIAAAAAABl52LhzCCbLA8Ah0A8hARYAAAAAO4BsjeAHzwAZXQA7mEuYq1Cwsn0NNiRzRcZM
+  bmBahJULbsIAAAAAABl52LhzCCbLAAM50A850A850A8Aoq9RkRQXOzADAAAAAARZWg==`,
+  'two streams': `
+  /Td6WFoAAATm1rRGAgAhARYAAAB0L+Wj4Au3AB1dADuYS5irULCyfQ02JHNFxkxuYFqElvSc93CW
+  jqKsAAAAAIPnvv64N5IIAAE5uBcAAABLrlkNscRn+wIAAAAABFla/Td6WFoAAAFpIt42AgAhARYA
+  AAB0L+Wj4Au3AB1dADuYS5irULCyfQ02JHNFxkxuYFqElvSc93CWjqKsAAAAAMmlgzQAATW4FwAA
+  ADBum3o+MA2LAgAAAAABWVo=`,
+  'no check': `
+  /Td6WFoAAAD/EtlBAgAhARYAAAB0L+Wj4BdvACldADuYS5irULCyfQ02JHNFxkxuYFqElvSc93Da
+  /9bcE5NnmbRh2Cwe/gUAAAAAAAABPfAuAAAA/khoc6gACvwCAAAAAABZWg==`,
+};
+
+/** Ones that are refused by name. */
+export const unreadXzSamples = {
+  'a SHA-256 check': `
+  /Td6WFoAAArh+wyhAgAhARYAAAB0L+Wj4BdvACldADuYS5irULCyfQ02JHNFxkxuYFqElvSc93Da
+  /9bcE5NnmbRh2Cwe/gUAAAAAADbpkHEnidmQ9hyN0csUhlRwKlv9/MB4ndVXiNtuN1NsAAFd8C4A
+  AACkR5x7tunfHAIAAAAAClla`,
+  'the x86 filter': `
+  /Td6WFoAAATm1rRGAgEEACEBFgANhjUf4BdvACldADuYS5irULCyfQ02JHNFxkxuYFqElvSc93Da
+  /9bcE5NnmbRh2Cwe/gUAAAAAAEeXT0uI5aFNAAFF8C4AAABSxxmUscRn+wIAAAAABFla`,
+  'a 128 MiB dictionary': `
+  /Td6WFoAAATm1rRGAgAhAR4AAACbB1Fm4BdvACldADuYS5irULCyfQ02JHNFxkxuYFqElvSc93Da
+  /9bcE5NnmbRh2Cwe/gUAAAAAAEeXT0uI5aFNAAFF8C4AAABSxxmUscRn+wIAAAAABFla`,
+};
+
+/** 16 MiB of zeros. */
+export const xzBomb = `
+  /Td6WFoAAATm1rRGAgAhARwAAAAQz1jM//8RAWxdAABv/f//o7f/Rz5IFXI5YVG4kijmo4YH+e7k
+  HoLTL8U6PAFLsX7JiopNL6MN2X+m44wjEVPgWRjFdYrid/i2lH8MasDedElk4ulcU7IE2PdEDKtf
+  DW1G6eXDdoi3llestk3haR1v+0uIEGxCy4g/XACP0E6vJiiUcR89jyThcJ6nI1/sKMuF0ZWYin4q
+  kfIndfcZwAaYTZj92K/VkA/EJVP49ZE2MQWlsO5vwXBNRwzRkRGqrWAdus6xJxhcWYbpZlJYvul2
+  rFnk5VsFCPnH2q38+1IrdM0eWyBC+d1TPfgpZAk7gMsqbN+1O/DEvS5fqg8+S2ZCkBMO/xCT+HF4
+  WfgLzf+VKEYPqfx83vuaMC5WwI+F84OBwGXEJVP49ZE2MQWlsO5vwXBNRwzRkRGqrWAdus6xJxhc
+  WYbpZlJYvul2rFnk5VsFCPnH2q38+1IrdM0eWyBC+d1TPfgpZAk7gMsqbN+1O/DEvEgn5lif/xAB
+  KwDsc1On/b6ufDEan7eNMW5wnqcjX+woy4XRlZiKfiqR8id19xnABphNmP3Yr9WQD8QlU/j1kTYx
+  BaWw7m/BcE1HDNGREaqtYB26zrEnGFxZhulmUli+6XasWeTlWwUI+cfarfz7Uit0zR5bIEL53VM9
+  +ClkCTuAyyps37U78MS9Ll+qDz5LZkKQEw7/EJP4cXhZ+AvN/5UoRg+p/Hze+5owLlbAj4Xzg4HA
+  ZcQlU/j1kTYxBaWw7m/BcE1HDNGREaqtYB26zrEnGFxZhulmUli+6XasWeTlWwUI+cfarfz7Uit0
+  zR5bIEL53VM9+ClkCTuAyyps37U78MS9Ll+qDz5LZkKQEw7/EJP4cXhZ+AvN/5UoRg+p/Hze+5ow
+  LlbAj4Xzg4HAZcQlUQ8/sp//EAErAOxzU6f9vq58MRqft40xbnCepyNf7CjLhdGVmIp+KpHyJ3X3
+  GcAGmE2Y/div1ZAPxCVT+PWRNjEFpbDub8FwTUcM0ZERqq1gHbrOsScYXFmG6WZSWL7pdqxZ5OVb
+  BQj5x9qt/PtSK3TNHlsgQvndUz34KWQJO4DLKmzftTvwxL0uX6oPPktmQpATDv8Qk/hxeFn4C83/
+  lShGD6n8fN77mjAuVsCPhfODgcBlxCVT+PWRNjEFpbDub8FwTUcM0ZERqq1gHbrOsScYXFmG6WZS
+  WL7pdqxZ5OVbBQj5x9qt/PtSK3TNHlsgQvndUz34KWQJO4DLKmzftTvwxL0uX6oPPktmQpATDv8Q
+  k/hxeFn4C83/lShGD6n8fN77mjAuVsCPhfODgcBlxCVRDz+yn/8QASsA7HNTp/2+rnwxGp+3jTFu
+  cJ6nI1/sKMuF0ZWYin4qkfIndfcZwAaYTZj92K/VkA/EJVP49ZE2MQWlsO5vwXBNRwzRkRGqrWAd
+  us6xJxhcWYbpZlJYvul2rFnk5VsFCPnH2q38+1IrdM0eWyBC+d1TPfgpZAk7gMsqbN+1O/DEvS5f
+  qg8+S2ZCkBMO/xCT+HF4WfgLzf+VKEYPqfx83vuaMC5WwI+F84OBwGXEJVP49ZE2MQWlsO5vwXBN
+  RwzRkRGqrWAdus6xJxhcWYbpZlJYvul2rFnk5VsFCPnH2q38+1IrdM0eWyBC+d1TPfgpZAk7gMsq
+  bN+1O/DEvS5fqg8+S2ZCkBMO/xCT+HF4WfgLzf+VKEYPqfx83vuaMC5WwI+F84OBwGXEJVEPP7Kf
+  /xABKwDsc1On/b6ufDEan7eNMW5wnqcjX+woy4XRlZiKfiqR8id19xnABphNmP3Yr9WQD8QlU/j1
+  kTYxBaWw7m/BcE1HDNGREaqtYB26zrEnGFxZhulmUli+6XasWeTlWwUI+cfarfz7Uit0zR5bIEL5
+  3VM9+ClkCTuAyyps37U78MS9Ll+qDz5LZkKQEw7/EJP4cXhZ+AvN/5UoRg+p/Hze+5owLlbAj4Xz
+  g4HAZcQlU/j1kTYxBaWw7m/BcE1HDNGREaqtYB26zrEnGFxZhulmUli+6XasWeTlWwUI+cfarfz7
+  Uit0zR5bIEL53VM9+ClkCTuAyyps37U78MS9Ll+qDz5LZkKQEw7/EJP4cXhZ+AvN/5UoRg+p/Hze
+  +5owLlbAj4Xzg4HAZcQlUQ8/sp//EAErAOxzU6f9vq58MRqft40xbnCepyNf7CjLhdGVmIp+KpHy
+  J3X3GcAGmE2Y/div1ZAPxCVT+PWRNjEFpbDub8FwTUcM0ZERqq1gHbrOsScYXFmG6WZSWL7pdqxZ
+  5OVbBQj5x9qt/PtSK3TNHlsgQvndUz34KWQJO4DLKmzftTvwxL0uX6oPPktmQpATDv8Qk/hxeFn4
+  C83/lShGD6n8fN77mjAuVsCPhfODgcBlxCVT+PWRNjEFpbDub8FwTUcM0ZERqq1gHbrOsScYXFmG
+  6WZSWL7pdqxZ5OVbBQj5x9qt/PtSK3TNHlsgQvndUz34KWQJO4DLKmzftTvwxL0uX6oPPktmQpAT
+  Dv8Qk/hxeFn4C83/lShGD6n8fN77mjAuVsCPhfODgcBlxCVRDz+yn/8QASsA7HNTp/2+rnwxGp+3
+  jTFucJ6nI1/sKMuF0ZWYin4qkfIndfcZwAaYTZj92K/VkA/EJVP49ZE2MQWlsO5vwXBNRwzRkRGq
+  rWAdus6xJxhcWYbpZlJYvul2rFnk5VsFCPnH2q38+1IrdM0eWyBC+d1TPfgpZAk7gMsqbN+1O/DE
+  vS5fqg8+S2ZCkBMO/xCT+HF4WfgLzf+VKEYPqfx83vuaMC5WwI+F84OBwGXEJVP49ZE2MQWlsO5v
+  wXBNRwzRkRGqrWAdus6xJxhcWYbpZlJYvul2rFnk5VsFCPnH2q38+1IrdM0eWyBC+d1TPfgpZAk7
+  gMsqbN+1O/DEvS5fqg8+S2ZCkBMO/xCT+HF4WfgLzf+VKEYPqfx83vuaMC5WwI+F84OBwGXEJVEP
+  P7Kf/xABKwDsc1On/b6ufDEan7eNMW5wnqcjX+woy4XRlZiKfiqR8id19xnABphNmP3Yr9WQD8Ql
+  U/j1kTYxBaWw7m/BcE1HDNGREaqtYB26zrEnGFxZhulmUli+6XasWeTlWwUI+cfarfz7Uit0zR5b
+  IEL53VM9+ClkCTuAyyps37U78MS9Ll+qDz5LZkKQEw7/EJP4cXhZ+AvN/5UoRg+p/Hze+5owLlbA
+  j4Xzg4HAZcQlU/j1kTYxBaWw7m/BcE1HDNGREaqtYB26zrEnGFxZhulmUli+6XasWeTlWwUI+cfa
+  rfz7Uit0zR5bIEL53VM9+ClkCTuAyyps37U78MS9Ll+qDz5LZkKQEw7/EJP4cXhZ+AvN/5UoRg+p
+  /Hze+5owLlbAj4Xzg4HAZcQlUQ8/soAHdgAEALdp/HQAAAAAvuMD9v/N/iAAAekTgICACAfOauyx
+  xGf7AgAAAAAEWVo=`;
