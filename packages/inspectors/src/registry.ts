@@ -1,7 +1,10 @@
 import type { InspectorsConfig } from '@waybill/contracts';
+import { aptInspectors } from './apt/index.js';
 import { defaultInspector, defaultInspectorId } from './default.js';
 import { InspectorError } from './errors.js';
 import { genericFile } from './generic/file.js';
+import { gitSmartQuery } from './git/smart-query.js';
+import { gitUploadPack } from './git/upload-pack.js';
 import type { Inspector } from './inspector.js';
 import { npmPackument } from './npm/packument.js';
 import { npmTarball } from './npm/tarball.js';
@@ -14,9 +17,12 @@ export function createInspectorRegistry(config: InspectorsConfig): readonly Insp
   return assertUniqueIds([
     npmPackument(config),
     npmTarball(config),
+    ...aptInspectors(config),
+    gitSmartQuery(config),
+    gitUploadPack(config),
     genericFile(config),
     defaultInspector(),
-  ] as readonly Inspector[]);
+  ]);
 }
 
 /** @throws InspectorError INSPECTOR_DUPLICATE_ID */
