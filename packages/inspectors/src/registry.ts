@@ -6,6 +6,7 @@ import { genericFile } from './generic/file.js';
 import { gitSmartQuery } from './git/smart-query.js';
 import { gitUploadPack } from './git/upload-pack.js';
 import type { Inspector } from './inspector.js';
+import { npmAdvisories } from './npm/advisories.js';
 import { npmPackument } from './npm/packument.js';
 import { npmTarball } from './npm/tarball.js';
 
@@ -17,6 +18,7 @@ export function createInspectorRegistry(config: InspectorsConfig): readonly Insp
   return assertUniqueIds([
     npmPackument(config),
     npmTarball(config),
+    npmAdvisories(config),
     ...aptInspectors(config),
     gitSmartQuery(config),
     gitUploadPack(config),
