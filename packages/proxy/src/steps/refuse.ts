@@ -96,10 +96,12 @@ function refusalLine({ headline, reason, hint, inspector }: StopFacts): string {
   return oneLine(`${headline}: ${reason}${who}${next}`);
 }
 
-function refusalBody(exchange: Exchange, { headline, reason, hint, inspector }: StopFacts): RefusalBody {
+function refusalBody(exchange: Exchange, facts: StopFacts): RefusalBody {
+  const { reason, hint, inspector } = facts;
   const url = exchange.request?.normalizedUrl ?? exchange.incoming.request.url ?? '';
   return {
-    error: headline,
+    // npm shows this member and nothing else, so it says all.
+    error: refusalLine(facts),
     reason: oneLine(reason),
     ...(inspector !== undefined && { inspector }),
     url: redactUrl(url),
