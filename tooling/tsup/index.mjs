@@ -3,7 +3,8 @@
  * external. Types come from `tsc -p tsconfig.build.json`, the second half of each `build` script: TypeScript 7 has no
  * JavaScript API for tsup's own `dts`.
  *
- * @param {{ entry?: string[], clean?: boolean, copy?: string }} [options]
+ * @param {{ entry?: string[], clean?: boolean, copy?: string, bundle?: RegExp[] }} [options] `bundle`: dependencies that
+ *   are built in because loading their many files costs more than they are worth
  */
 export function waybill(options = {}) {
   return {
@@ -19,6 +20,7 @@ export function waybill(options = {}) {
     skipNodeModulesBundle: true,
     // tsup would drop the `node:` prefix, and with it modules that exist only under it (node:sqlite, node:test).
     removeNodeProtocol: false,
+    ...(options.bundle ? { noExternal: options.bundle } : {}),
     ...(options.copy ? { publicDir: options.copy } : {}),
   };
 }
