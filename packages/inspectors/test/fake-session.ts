@@ -19,7 +19,7 @@ export interface FakeSessionOptions {
   readonly inspectors: readonly Inspector[];
   readonly now?: Date;
   /** What `context.companion` answers, by URL. */
-  readonly companions?: Readonly<Record<string, Uint8Array | string>>;
+  readonly companions?: Readonly<Record<string, Uint8Array | string>> | ((url: URL) => Promise<Uint8Array | undefined>);
   /** Permissive runs all inspectors, also those that did not claim the request. Default false. */
   readonly permissive?: boolean;
   readonly signal?: AbortSignal;
@@ -69,6 +69,7 @@ export function createFakeSession(options: FakeSessionOptions): FakeSession {
     },
     async companion(url) {
       companionsAsked.push(url.href);
+      if (typeof options.companions === 'function') return options.companions(url);
       const body = options.companions?.[url.href];
       return body === undefined ? undefined : bytesOf(body);
     },

@@ -79,7 +79,8 @@ it.each([
   ['1.0.0-beta.1+build', true],
   ['1.0', false],
   ['v1.0.0', false],
-  ['01.0.0', false],
+  ['1.0.0beta', true],
+  ['1.0.0/x', false],
   ['1.0.0 ', false],
   ['latest', false],
 ])('isVersion %s', (text, is) => expect(isVersion(text)).toBe(is));

@@ -15,8 +15,8 @@ export interface TarballResource {
 
 const part = /^[A-Za-z0-9~!'()*-][A-Za-z0-9~!'()*._-]{0,213}$/;
 const reserved = new Set(['node_modules', 'favicon.ico']);
-const semver =
-  /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$/;
+/** Registries still list versions from before they were checked, such as `1.0.0beta`. */
+const looseVersion = /^\d+\.\d+\.\d+[0-9A-Za-z.+-]*$/;
 
 /**
  * Reads the part of a URL path behind the registry's base: `<name>`, `@scope/name`, `@scope%2fname`, `<name>/<version or tag>`,
@@ -49,9 +49,9 @@ export function parseTarballTail(path: string): TarballResource | undefined {
   return named?.rest.length === 0 ? tarball(named.name, segments.slice(dash + 1)) : undefined;
 }
 
-/** Whether a text is a version as registries keep them. */
+/** Whether a text is a version as registries keep them: semantic, or nearly so. */
 export function isVersion(text: string): boolean {
-  return text.length <= 256 && semver.test(text);
+  return text.length <= 256 && looseVersion.test(text);
 }
 
 /** Name as it stands in a URL path: the slash of a scope encoded, as npm's own client writes it. */
