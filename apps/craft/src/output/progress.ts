@@ -5,6 +5,7 @@ export type StepAction = 'run' | 'rerun' | 'skip';
 
 /** Traffic of a session so far. */
 export interface Traffic {
+  readonly requests: number;
   readonly downloads: number;
   readonly bytes: number;
   readonly refusals: number;

@@ -13,7 +13,7 @@ export interface PartLayout {
 }
 
 /**
- * Directories of a build. `parts`, `stage`, `prime`, `home` and `tmp` are writable by build commands; `state` and `logs`
+ * Directories of a build. `parts`, `stage`, `prime`, `home`, `tmp` and `clients` are writable by build commands; `state` and `logs`
  * are not, because craft trusts what it reads there.
  */
 export interface WorkLayout {
@@ -24,8 +24,12 @@ export interface WorkLayout {
   /** HOME of build commands. */
   readonly home: string;
   readonly tmp: string;
+  /** Settings and caches of the clients that a build uses: npm, apt, git … */
+  readonly clients: string;
   readonly state: string;
   readonly logs: string;
+  /** What build commands may write. */
+  readonly writable: readonly string[];
   /** What `craft clean` removes. */
   readonly all: readonly string[];
   part(name: string): PartLayout;
@@ -61,8 +65,10 @@ export function workLayout(
     prime,
     home: join(hidden, 'home'),
     tmp: join(hidden, 'tmp'),
+    clients: join(hidden, 'clients'),
     state: join(hidden, 'state'),
     logs: join(hidden, 'logs'),
+    writable: [parts, stage, prime, ...['home', 'tmp', 'clients'].map((name) => join(hidden, name))],
     all: own ? [root] : [parts, stage, prime, hidden],
     part(part) {
       const dir = join(parts, part);

@@ -1,0 +1,56 @@
+import { resolve } from 'node:path';
+import { chooseEnvironment } from '../build/open-environment.js';
+import { orderParts } from '../lifecycle/part-order.js';
+import { artifactTime, prepareOutput } from '../pack/pack-artifact.js';
+import { hostArchitecture, planBuilds } from '../project/plan.js';
+import type { Policy } from '../session/session.js';
+import { chooseSession } from './choose-session.js';
+import type { CommandContext } from './command-context.js';
+import { type PackedItem, packItem } from './pack-item.js';
+
+/** Options of `craft pack`. */
+export interface PackOptions {
+  readonly policy: Policy | undefined;
+  readonly output: string;
+  readonly platform: string | undefined;
+  readonly buildFor: string | undefined;
+  readonly destructive: boolean;
+}
+
+/** What `craft pack` did. */
+export interface PackResult {
+  readonly items: readonly PackedItem[];
+}
+
+/**
+ * Packs the platforms of the plan one after another, each in a session of its own; the first that does not come out ends the
+ * run. All checks that need nothing come before anything is touched.
+ * @throws CraftError for what is wrong before the first build begins
+ */
+export async function pack(command: CommandContext, options: PackOptions): Promise<PackResult> {
+  orderParts(command.project.parts);
+  const plan = planBuilds(command.project, {
+    platform: options.platform,
+    buildFor: options.buildFor,
+    host: hostArchitecture(),
+  });
+  const openSession = await chooseSession(command, options.policy);
+  const mtime = artifactTime(command.env);
+  const output = resolve(options.output);
+  await prepareOutput(output);
+  const { kind, problem } = await chooseEnvironment(options.destructive);
+  if (openSession && kind === 'host') command.progress.warn(hostWarning(problem));
+  const items: PackedItem[] = [];
+  for (const item of plan) {
+    if (plan.length > 1) command.progress.note(`platform ${item.platform}`);
+    const packed = await packItem(command, { item, kind, output, mtime, openSession });
+    items.push(packed);
+    if (packed.errors.length > 0) break;
+  }
+  return { items };
+}
+
+function hostWarning(problem: string | undefined): string {
+  const why = problem === undefined ? 'as asked for' : `because ${problem}`;
+  return `the build runs on the host, ${why}: nothing keeps it from going around the session, and the report says so`;
+}
