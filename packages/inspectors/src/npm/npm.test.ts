@@ -529,6 +529,13 @@ describe('what vouches for a tarball', () => {
     }
   });
 
+  it('is not asked from the registry for a tarball on another host', async () => {
+    session = createFakeSession({ inspectors: inspectors(), companions: { [`${registry}/@s%2fpad`]: packument() } });
+    const found = await session.download('https://cdn.example/@s/pad/-/pad-1.3.0.tgz', { body: tarball });
+    expect(found.result).toBe('Rejected');
+    expect(session.companionsAsked).toEqual([]);
+  });
+
   it('is any of the packuments of the session, so that a republished index does not undo an older one', async () => {
     session = createFakeSession({ inspectors: inspectors() });
     const newer = buildPackageTarball({ manifest, files: { 'index.js': 'newer' } });

@@ -51,8 +51,9 @@ export async function findVouchers(places: readonly TarballPlace[], context: Ins
  */
 export async function fetchVoucher(places: readonly TarballPlace[], context: InspectionContext): Promise<Voucher[]> {
   for (const place of places) {
-    const { name, version, registry } = place;
-    if (name === undefined) continue;
+    const { name, version, registry, url: own } = place;
+    // Companions come from the artifact's own origin; a tarball on another host needs its packument in the session.
+    if (name === undefined || own.origin !== registry.url.origin) continue;
     const document = `${registry.url.href}${encodeName(name)}`;
     const urls: [string, number][] = [[document, 64 * 2 ** 20]];
     if (version !== undefined) urls.unshift([`${document}/${encodeURIComponent(version)}`, 4 * 2 ** 20]);
