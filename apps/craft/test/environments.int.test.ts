@@ -33,6 +33,7 @@ function startFakeProxy() {
     });
   });
   server.on('connect', (request, socket, head) => {
+    socket.on('error', () => undefined);
     seen.push({ kind: 'connect', url: request.url ?? '', headers: request.headers });
     if (request.headers['proxy-authorization'] !== wanted)
       socket.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n');

@@ -5,9 +5,12 @@ import { fileURLToPath } from 'node:url';
 import { CraftError } from '../errors.js';
 import { closeInheritedDescriptors } from './close-inherited.js';
 import type { BuildCommand, BuildEnvironment } from './environment.js';
+import { privatePaths } from './private-paths.js';
 import { startRelay, type Traffic } from './relay.js';
+import { findBubblewrap, identityInside, isolationArguments, isRoot } from './sandbox-arguments.js';
 import { mountArguments } from './sandbox-mounts.js';
 import { spawnCommand } from './spawn-command.js';
+import { writeUserDatabase } from './user-database.js';
 
 export interface BubblewrapEnvironmentOptions {
   /** The session's proxy with credentials; absent in builds without a session. */
@@ -24,6 +27,8 @@ export interface BubblewrapEnvironmentOptions {
 /** Loopback of the sandbox is its own, so the port never collides. */
 const portInside = 3128;
 const socketInside = '/run/waybill/relay.socket';
+/** Descriptor on which bubblewrap reads its options. */
+const argumentsDescriptor = 3;
 
 const here = fileURLToPath(import.meta.url);
 const fromSource = here.endsWith('.ts');
@@ -36,9 +41,14 @@ const ownFiles = [process.execPath, dirname(here), join(dirname(here), fromSourc
  * host's files read-only with homes, temporary directories and sockets hidden. The only way out is the relay's unix socket,
  * reached through a forwarder on the sandbox's loopback (DESIGN.md §7, promise 9).
  *
+ * bubblewrap itself runs outside, so nothing of the build decides about it: it is started by its absolute path with an empty
+ * environment, and the build's variables (PATH, LD_PRELOAD …) are options that it applies inside.
+ *
  * @throws CraftError CRAFT_ENVIRONMENT_UNAVAILABLE
  */
 export async function createBubblewrapEnvironment(options: BubblewrapEnvironmentOptions): Promise<BuildEnvironment> {
+  const bwrap = findBubblewrap();
+  if (bwrap === undefined) throw unavailable('bwrap is not installed', 'install the package bubblewrap');
   closeInheritedDescriptors();
   const directory = await mkdtemp(join(tmpdir(), 'waybill-relay-'));
   const socketPath = join(directory, 'relay.socket');
@@ -46,43 +56,73 @@ export async function createBubblewrapEnvironment(options: BubblewrapEnvironment
     options.sessionProxyUrl === undefined
       ? undefined
       : await startRelay({ proxyUrl: options.sessionProxyUrl, listen: { socketPath }, onTraffic: options.onTraffic });
+  const userFiles = identityInside ? writeUserDatabase(directory, identityInside) : [];
+  const unreadable = isRoot ? privatePaths() : [];
+  const closing = new AbortController();
 
-  function argvOf(command: BuildCommand): [string, ...string[]] {
-    const share = command.network === 'host' ? ['--share-net'] : [];
-    const session = command.network === 'session';
-    if (session && !relay) {
-      throw new CraftError(
-        'CRAFT_ENVIRONMENT_UNAVAILABLE',
-        `a command wants the session's network but no session is open: ${command.argv[0]}`,
-      );
-    }
-    const forwarder = session ? [process.execPath, relayInside, socketInside, String(portInside)] : [];
+  function sandboxArguments(command: BuildCommand, env: Readonly<Record<string, string>>): string[] {
     return [
-      'bwrap',
-      '--unshare-all',
-      ...share,
-      ...['--die-with-parent', '--new-session', '--cap-drop', 'ALL', '--hostname', 'waybill'],
+      ...isolationArguments(),
+      ...(command.network === 'host' ? ['--share-net'] : []),
       ...mountArguments({
         writable: options.writable,
         readable: [...(options.readable ?? []), ...ownFiles],
         hide: options.hide ?? [],
-        path: command.env.PATH ?? '',
+        privatePaths: unreadable,
+        path: env.PATH ?? '',
       }),
-      ...(session ? ['--ro-bind', socketPath, socketInside] : []),
-      ...['--chdir', command.cwd, '--'],
-      ...forwarder,
-      ...command.argv,
+      ...userFiles.flatMap(([source, inside]) => ['--ro-bind', source, inside]),
+      ...(command.network === 'session' ? ['--ro-bind', socketPath, socketInside] : []),
+      '--clearenv',
+      ...Object.entries(env).flatMap(([name, value]) => ['--setenv', name, value]),
+      ...['--chdir', command.cwd],
     ];
   }
 
   return {
     kind: 'bubblewrap',
     proxyUrl: relay ? `http://127.0.0.1:${portInside}` : '',
-    run: async (command) =>
-      await spawnCommand(command, { argv: argvOf(command), env: { PATH: '/usr/bin:/bin', ...command.env }, cwd: '/' }),
+    async run(command) {
+      const isSession = command.network === 'session';
+      if (isSession && !relay) {
+        throw unavailable(`a command wants the session's network but no session is open: ${command.argv[0]}`);
+      }
+      const env = { PATH: '/usr/bin:/bin', ...command.env };
+      const [forSandbox, forCommand] = isSession ? withoutNodeVariables(env) : [env, []];
+      const forwarder = [process.execPath, relayInside, socketInside, String(portInside), ...forCommand, '--'];
+      return await spawnCommand(command, {
+        argv: [bwrap, '--args', String(argumentsDescriptor), '--', ...(isSession ? forwarder : []), ...command.argv],
+        env: {},
+        cwd: '/',
+        input: nulSeparated(sandboxArguments(command, forSandbox)),
+        closing: closing.signal,
+      });
+    },
     async close() {
+      closing.abort();
       await relay?.close();
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** Variables that change how Node starts are for the build's Node, not for the forwarder: it hands them on. */
+function withoutNodeVariables(env: Readonly<Record<string, string>>): [Record<string, string>, string[]] {
+  const isForNode = ([name]: [string, string]) => name.startsWith('NODE_');
+  const all = Object.entries(env);
+  return [
+    Object.fromEntries(all.filter((entry) => !isForNode(entry))),
+    all.filter(isForNode).map(([name, value]) => `${name}=${value}`),
+  ];
+}
+
+function nulSeparated(args: readonly string[]): string {
+  const bad = args.find((argument) => argument.includes('\0'));
+  if (bad !== undefined)
+    throw unavailable(`a variable or path holds a NUL character: ${JSON.stringify(bad.slice(0, 100))}`);
+  return args.map((argument) => `${argument}\0`).join('');
+}
+
+function unavailable(message: string, hint?: string): CraftError {
+  return new CraftError('CRAFT_ENVIRONMENT_UNAVAILABLE', message, hint === undefined ? {} : { hint });
 }

@@ -23,6 +23,7 @@ export async function createHostEnvironment(options: HostEnvironmentOptions = {}
           listen: { host: '127.0.0.1', port: 0 },
           onTraffic: options.onTraffic,
         });
+  const closing = new AbortController();
   return {
     kind: 'host',
     proxyUrl: relay ? `http://127.0.0.1:${relay.port}` : '',
@@ -33,8 +34,12 @@ export async function createHostEnvironment(options: HostEnvironmentOptions = {}
           `a command wants the session's network but no session is open: ${command.argv[0]}`,
         );
       }
-      return await spawnCommand(command, { argv: command.argv, env: command.env, cwd: command.cwd });
+      const { argv, env, cwd } = command;
+      return await spawnCommand(command, { argv, env, cwd, closing: closing.signal });
     },
-    close: async () => await relay?.close(),
+    async close() {
+      closing.abort();
+      await relay?.close();
+    },
   };
 }

@@ -1,14 +1,8 @@
 import { chmod } from 'node:fs/promises';
-import {
-  Agent,
-  createServer,
-  request as httpRequest,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-} from 'node:http';
-import { connect } from 'node:net';
-import type { Duplex } from 'node:stream';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { createForwarder } from './relay-request.js';
+import { openTunnel } from './relay-tunnel.js';
 
 /** What went through a relay so far. */
 export interface Traffic {
@@ -38,8 +32,18 @@ export interface Relay {
   close(): Promise<void>;
 }
 
-const proxyHeaders = new Set(['proxy-authorization', 'proxy-connection']);
-const hopHeaders = new Set(['connection', 'keep-alive', 'upgrade', 'transfer-encoding', 'te']);
+/** The session's proxy, and how its traffic is counted. */
+export interface RelayTarget {
+  readonly address: { readonly host: string; readonly port: number };
+  /** Value of `Proxy-Authorization`. Secret. */
+  readonly authorization: string;
+  readonly count: (requests: number, bytes: number) => void;
+}
+
+/** Connections of one build at a time: a build that opens more waits, instead of taking all descriptors of craft. */
+const mostConnections = 1024;
+/** Clients keep connections for minutes and are surprised when an idle one is gone. */
+const keepAliveMs = 300_000;
 
 /**
  * An HTTP proxy that adds the session's credentials to every request and tunnel and passes everything on to the session's
@@ -47,58 +51,38 @@ const hopHeaders = new Set(['connection', 'keep-alive', 'upgrade', 'transfer-enc
  * credentials that the client sent are dropped.
  */
 export async function startRelay(options: RelayOptions): Promise<Relay> {
-  const upstream = new URL(options.proxyUrl);
-  const authorization = `Basic ${Buffer.from(`${decodeURIComponent(upstream.username)}:${decodeURIComponent(upstream.password)}`).toString('base64')}`;
-  const address = { host: upstream.hostname.replace(/^\[|\]$/g, ''), port: Number(upstream.port || 80) };
-  const agent = new Agent({ keepAlive: true, maxSockets: 256 });
-  const sockets = new Set<Duplex>();
+  const proxy = new URL(options.proxyUrl);
+  const credentials = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
   const traffic = { requests: 0, bytes: 0 };
-  const count = (requests: number, bytes: number) => {
-    traffic.requests += requests;
-    traffic.bytes += bytes;
-    options.onTraffic?.(traffic);
+  const target: RelayTarget = {
+    address: { host: proxy.hostname.replace(/^\[|\]$/g, ''), port: Number(proxy.port || 80) },
+    authorization: `Basic ${Buffer.from(credentials).toString('base64')}`,
+    count(requests, bytes) {
+      traffic.requests += requests;
+      traffic.bytes += bytes;
+      options.onTraffic?.(traffic);
+    },
   };
-  const track = (socket: Duplex) => {
+  const sockets = new Set<Socket>();
+  const track = (socket: Socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     socket.on('error', () => socket.destroy());
   };
-
-  const server = createServer({ requestTimeout: 0, headersTimeout: 60_000 });
+  const forwarder = createForwarder(target);
+  const server = createServer({ requestTimeout: 0, headersTimeout: 60_000, keepAliveTimeout: keepAliveMs });
+  server.maxConnections = mostConnections;
   server.on('connection', track);
   server.on('clientError', (_error, socket) => socket.destroy());
-  server.on('connect', (request: IncomingMessage, client: Duplex, head: Buffer) => {
-    count(1, 0);
-    const outward = connect({ ...address, allowHalfOpen: true });
-    track(outward);
-    outward.once('error', (error) =>
-      client.end(
-        `HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\n\r\ncannot reach the session's proxy: ${error.message}\n`,
-      ),
-    );
-    outward.once('connect', () => {
-      outward.write(
-        `CONNECT ${request.url} HTTP/1.1\r\nHost: ${request.url}\r\n${headerLines(request)}Proxy-Authorization: ${authorization}\r\n\r\n`,
-      );
-      if (head.length > 0) outward.write(head);
-      outward.on('data', (chunk: Buffer) => count(0, chunk.length));
-      outward.pipe(client);
-      client.pipe(outward);
-    });
-    client.once('close', () => outward.destroy());
-    outward.once('close', () => client.destroy());
+  server.on('connect', (request: IncomingMessage, client: Socket, head: Buffer) => {
+    target.count(1, 0);
+    track(openTunnel(request, client, head, target));
   });
+  // Without a listener for upgrades Node answers them as plain requests; the session's proxy does the same.
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    count(1, 0);
-    if (!/^https?:\/\//i.test(request.url ?? '')) {
-      response
-        .writeHead(400, { 'content-type': 'text/plain' })
-        .end(`this is a proxy: expected an absolute URL, found ${request.url}\n`);
-      return;
-    }
-    forward(request, response, { address, authorization, agent, count });
+    target.count(1, 0);
+    forwarder.forward(request, response);
   });
-  // Without a listener Node answers upgrades as plain requests; the session's proxy does the same.
   await listen(server, options.listen);
   const bound = server.address();
   return {
@@ -108,79 +92,9 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
       new Promise((resolve) => {
         server.close(() => resolve());
         for (const socket of sockets) socket.destroy();
-        agent.destroy();
+        forwarder.close();
       }),
   };
-}
-
-interface ForwardOptions {
-  readonly address: { readonly host: string; readonly port: number };
-  readonly authorization: string;
-  readonly agent: Agent;
-  readonly count: (requests: number, bytes: number) => void;
-}
-
-function forward(request: IncomingMessage, response: ServerResponse, options: ForwardOptions): void {
-  const headers = endToEnd(request.rawHeaders);
-  if (request.headers['transfer-encoding'] !== undefined) headers.push('Transfer-Encoding', 'chunked');
-  if (request.headers.te !== undefined) headers.push('TE', 'trailers');
-  headers.push('Proxy-Authorization', options.authorization);
-  const outward = httpRequest({
-    ...options.address,
-    agent: options.agent,
-    method: request.method,
-    path: request.url,
-    headers,
-    setHost: false,
-  });
-  outward.on('response', (answer) => {
-    response.sendDate = false;
-    response.writeHead(answer.statusCode ?? 502, answer.statusMessage ?? '', endToEnd(answer.rawHeaders));
-    answer.on('data', (chunk: Buffer) => options.count(0, chunk.length));
-    answer.once('error', () => response.destroy());
-    answer.once('aborted', () => response.destroy());
-    answer.once('end', () => {
-      if (answer.rawTrailers.length > 0) response.addTrailers(pairs(answer.rawTrailers));
-    });
-    answer.pipe(response);
-  });
-  outward.on('error', (error) => {
-    if (response.headersSent) response.destroy();
-    else
-      response
-        .writeHead(502, { 'content-type': 'text/plain' })
-        .end(`cannot reach the session's proxy: ${error.message}\n`);
-  });
-  response.once('close', () => {
-    if (!response.writableFinished) outward.destroy();
-  });
-  request.once('error', () => outward.destroy());
-  request.pipe(outward);
-}
-
-function endToEnd(raw: readonly string[]): string[] {
-  const kept: string[] = [];
-  for (let i = 0; i + 1 < raw.length; i += 2) {
-    const name = (raw[i] as string).toLowerCase();
-    if (!proxyHeaders.has(name) && !hopHeaders.has(name)) kept.push(raw[i] as string, raw[i + 1] as string);
-  }
-  return kept;
-}
-
-/** The client's own CONNECT headers, without those that name the target or carry credentials. */
-function headerLines(request: IncomingMessage): string {
-  const kept = endToEnd(request.rawHeaders);
-  let text = '';
-  for (let i = 0; i + 1 < kept.length; i += 2) {
-    if (kept[i]?.toLowerCase() !== 'host') text += `${kept[i]}: ${kept[i + 1]}\r\n`;
-  }
-  return text;
-}
-
-function pairs(raw: readonly string[]): [string, string][] {
-  const list: [string, string][] = [];
-  for (let i = 0; i + 1 < raw.length; i += 2) list.push([raw[i] as string, raw[i + 1] as string]);
-  return list;
 }
 
 async function listen(server: Server, where: RelayListen): Promise<void> {

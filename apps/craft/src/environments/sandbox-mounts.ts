@@ -1,6 +1,8 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, dirname, isAbsolute, join, relative } from 'node:path';
+import { hostSockets } from './host-sockets.js';
+import type { PrivatePath } from './private-paths.js';
 
 export interface SandboxMounts {
   /** Host directories that the build may write, visible under the same names. */
@@ -9,44 +11,47 @@ export interface SandboxMounts {
   readonly readable: readonly string[];
   /** Host directories that the build must not see. */
   readonly hide: readonly string[];
+  /** Paths that root's sandbox could read and an ordinary user's could not. */
+  readonly privatePaths: readonly PrivatePath[];
   /** `PATH` of the build: tools below a masked home directory stay usable. */
   readonly path: string;
 }
 
 /** Emptied in the sandbox: sockets of other programs, secrets, other users' files. */
 const masked = [
-  '/tmp',
-  '/var/tmp',
-  '/run',
-  '/home',
-  '/root',
-  '/mnt',
-  '/media',
-  '/etc/ssh',
-  '/etc/apt/auth.conf.d',
-  '/var/lib/docker',
-  '/var/spool',
+  ...['/tmp', '/var/tmp', '/run', '/home', '/root', '/mnt', '/media'],
+  ...['/etc/ssh', '/etc/ssl/private', '/etc/apt/auth.conf.d'],
+  ...['/var/lib/docker', '/var/lib/containerd', '/var/log', '/var/mail', '/var/spool', '/var/backups', '/var/crash'],
 ];
 /** Files that hold secrets; shown as empty. */
 const emptied = ['/etc/shadow', '/etc/shadow-', '/etc/gshadow', '/etc/gshadow-', '/etc/apt/auth.conf', '/etc/sudoers'];
 
 /**
- * Bubblewrap's mount options: the host's file system read-only, with everything that could hold a secret or a way out
- * emptied, and on top of that what the build needs. The order is the order in which bubblewrap applies them.
+ * Bubblewrap's mount options on top of the read-only root: everything that could hold a secret or a way out is emptied, and on
+ * top of that comes what the build needs. The order is the order in which bubblewrap applies them.
  */
 export function mountArguments(mounts: SandboxMounts): string[] {
   const home = homedir();
-  const hidden = [...masked, ...(isBelowAny(home, masked) || home === '/' ? [] : [home])].filter((path) =>
-    isRealDirectory(path),
-  );
-  const args = ['--ro-bind', '/', '/', '--dev', '/dev', '--proc', '/proc'];
-  for (const path of hidden) args.push('--tmpfs', path);
-  for (const path of emptied) if (existsSync(path)) args.push('--ro-bind', '/dev/null', path);
+  const hidden = [...masked, ...(isBelowAny(home, masked) || home === '/' ? [] : [home])].filter(isRealDirectory);
+  const args: string[] = [];
+  const empty = (path: string, isDirectory: boolean) =>
+    args.push(...(isDirectory ? ['--tmpfs', path] : ['--ro-bind', '/dev/null', path]));
+  for (const path of hidden) empty(path, true);
+  for (const path of emptied) if (existsSync(path) && !isBelowAny(path, hidden)) empty(path, false);
+  for (const { path, isDirectory } of mounts.privatePaths) {
+    if (!isBelowAny(path, [...hidden, ...emptied])) empty(path, isDirectory);
+  }
   for (const path of [...toolDirectories(mounts.path, hidden), ...mounts.readable]) {
     if (existsSync(path)) args.push('--ro-bind', path, path);
   }
   for (const path of mounts.writable) args.push('--bind', path, path);
-  for (const path of mounts.hide) if (isRealDirectory(path)) args.push('--tmpfs', path);
+  const covered = mounts.hide.filter(isRealDirectory);
+  for (const path of covered) empty(path, true);
+  const visible = [...mounts.readable, ...mounts.writable];
+  for (const path of hostSockets()) {
+    const isMasked = isBelowAny(path, covered) || (isBelowAny(path, hidden) && !isBelowAny(path, visible));
+    if (!isMasked) empty(path, false);
+  }
   return args;
 }
 
@@ -71,7 +76,7 @@ function toolDirectories(path: string, hidden: readonly string[]): string[] {
 function isBelowAny(path: string, parents: readonly string[]): boolean {
   return parents.some((parent) => {
     const inside = relative(parent, path);
-    return inside === '' || !(inside.startsWith('..') || isAbsolute(inside));
+    return inside === '' || !(inside === '..' || inside.startsWith('../') || isAbsolute(inside));
   });
 }
 

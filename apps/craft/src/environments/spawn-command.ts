@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { Writable } from 'node:stream';
 import { CraftError } from '../errors.js';
 import type { BuildCommand, CommandResult } from './environment.js';
 
@@ -6,7 +7,14 @@ export interface SpawnOptions {
   readonly argv: readonly [string, ...string[]];
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
+  /** Text that the program reads on descriptor 3. */
+  readonly input?: string | undefined;
+  /** Ends the command as its own signal does: the environment is closed. */
+  readonly closing?: AbortSignal | undefined;
 }
+
+/** How long output may stay open after the command has ended: something it started has not, and holds it. */
+const lingerMs = 2000;
 
 /**
  * Runs a program in a process group of its own and ends the whole group when the command's signal aborts. Rejects only when
@@ -14,12 +22,13 @@ export interface SpawnOptions {
  */
 export function spawnCommand(command: BuildCommand, options: SpawnOptions): Promise<CommandResult> {
   const [program, ...args] = options.argv;
+  const signal = AbortSignal.any([command.signal, ...(options.closing ? [options.closing] : [])]);
   return new Promise((resolve, reject) => {
-    command.signal.throwIfAborted();
+    signal.throwIfAborted();
     const child = spawn(program, args, {
       cwd: options.cwd,
       env: { ...options.env },
-      stdio: ['pipe', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe', ...(options.input === undefined ? [] : (['pipe'] as const))],
       detached: true,
     });
     const end = () => {
@@ -29,24 +38,38 @@ export function spawnCommand(command: BuildCommand, options: SpawnOptions): Prom
         // The group is gone already.
       }
     };
-    command.signal.addEventListener('abort', end, { once: true });
-    child.stdout.on('data', command.onStdout);
-    child.stderr.on('data', command.onStderr);
-    child.stdin.on('error', () => undefined);
-    child.stdin.end(command.stdin ?? '');
+    signal.addEventListener('abort', end, { once: true });
+    child.stdout?.on('data', command.onStdout);
+    child.stderr?.on('data', command.onStderr);
+    feed(child.stdin, command.stdin);
+    feed(child.stdio[3], options.input);
     child.once('error', (cause) => {
-      command.signal.removeEventListener('abort', end);
+      signal.removeEventListener('abort', end);
       reject(
         new CraftError('CRAFT_ENVIRONMENT_UNAVAILABLE', `cannot run ${program} in ${options.cwd}: ${cause.message}`, {
           cause,
         }),
       );
     });
-    // What the command left running in the background must not outlive the step, nor keep its output open.
-    child.once('exit', end);
-    child.once('close', (exitCode, signal) => {
-      command.signal.removeEventListener('abort', end);
-      resolve({ exitCode, signal });
+    child.once('exit', () => {
+      // What the command left running in the background must not outlive the step, nor keep its output open.
+      end();
+      const linger = setTimeout(() => {
+        child.stdout?.destroy();
+        child.stderr?.destroy();
+      }, lingerMs);
+      child.once('close', () => clearTimeout(linger));
+    });
+    child.once('close', (exitCode, signalName) => {
+      signal.removeEventListener('abort', end);
+      resolve({ exitCode, signal: signalName });
     });
   });
+}
+
+/** Writes all of a text; a reader that does not want it is no error. */
+function feed(stream: unknown, text: string | undefined): void {
+  if (!(stream instanceof Writable)) return;
+  stream.on('error', () => undefined);
+  stream.end(text ?? '');
 }
