@@ -4,7 +4,6 @@ import type { BlobLocation } from './blob-index.js';
 import type { Catalog, Segment } from './catalog.js';
 import { storageError } from './errors.js';
 import { encodeHeader, type RecordHeader, recordBytes, tagBytes } from './record.js';
-import type { SegmentFiles } from './segment-files.js';
 import { SegmentIndex } from './segment-index.js';
 
 /** A record to append. */
@@ -16,14 +15,27 @@ export interface Append {
   placed?(location: BlobLocation): void;
 }
 
-interface Job extends Append {
+/** The part of an open file that appending needs. */
+export type SegmentHandle = Pick<FileHandle, 'writev' | 'truncate' | 'datasync' | 'close'>;
+
+/** Where segments come from. */
+export interface SegmentSource {
+  path(segment: Segment): string;
+  /** Makes a new segment, its name durable. */
+  create(segment: Segment): Promise<SegmentHandle>;
+  writeIndex(segment: Segment, index: SegmentIndex): Promise<void>;
+}
+
+interface Waiting {
   resolve(): void;
   reject(error: unknown): void;
 }
 
+interface Job extends Append, Waiting {}
+
 interface Active {
   readonly segment: Segment;
-  readonly handle: FileHandle;
+  readonly handle: SegmentHandle;
   readonly index: SegmentIndex;
 }
 
@@ -42,12 +54,13 @@ const unsyncedBytes = 16 * 1024 * 1024;
  * covered is kept and written again before the next one, because the system may have dropped those pages.
  */
 export class Appender {
-  readonly #files: SegmentFiles;
+  readonly #files: SegmentSource;
   readonly #catalog: Catalog;
   readonly #segmentBytes: number;
   readonly #guard: () => void;
   #active: Active | undefined;
   #queue: Job[] = [];
+  #seals: Waiting[] = [];
   #pumping: Promise<void> | undefined;
   #unsynced: Written[] = [];
   #unsyncedBytes = 0;
@@ -58,7 +71,7 @@ export class Appender {
   #nextSync: Promise<void> | undefined;
 
   /** @param options.guard throws when nothing may be written (closed, lock lost). */
-  constructor(options: { files: SegmentFiles; catalog: Catalog; segmentBytes: number; guard: () => void }) {
+  constructor(options: { files: SegmentSource; catalog: Catalog; segmentBytes: number; guard: () => void }) {
     this.#files = options.files;
     this.#catalog = options.catalog;
     this.#segmentBytes = options.segmentBytes;
@@ -86,13 +99,11 @@ export class Appender {
   }
 
   /** Ends the active segment, so that compaction may take it. */
-  async seal(): Promise<void> {
-    await this.#idle();
-    this.#pumping = this.#sealActive().finally(() => {
-      this.#pumping = undefined;
-      if (this.#queue.length > 0) this.#pumping = this.#pump();
+  seal(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#seals.push({ resolve, reject });
+      this.#pumping ??= this.#pump();
     });
-    await this.#pumping;
   }
 
   /** Writes and syncs what waits, and leaves an index for the next open. */
@@ -117,20 +128,35 @@ export class Appender {
   async #pump(): Promise<void> {
     // Lets everything that is appended in this turn share one write.
     await undefined;
-    while (this.#queue.length > 0) {
-      let jobs: Job[] = [];
-      try {
-        this.#guard();
-        if (this.#unsyncedBytes > unsyncedBytes) await this.flush();
-        const active = await this.#room();
-        jobs = this.#take(active);
-        await this.#write(active, jobs);
-      } catch (error) {
-        // Without a segment to write to nobody who waits can be served.
-        for (const job of jobs.length > 0 ? jobs : this.#queue.splice(0)) job.reject(error);
-      }
+    while (this.#queue.length > 0 || this.#seals.length > 0) {
+      if (this.#seals.length > 0) await this.#serveSeals();
+      else await this.#serveJobs();
     }
     this.#pumping = undefined;
+  }
+
+  async #serveSeals(): Promise<void> {
+    const waiting = this.#seals.splice(0);
+    try {
+      await this.#sealActive();
+      for (const one of waiting) one.resolve();
+    } catch (error) {
+      for (const one of waiting) one.reject(error);
+    }
+  }
+
+  async #serveJobs(): Promise<void> {
+    let jobs: Job[] = [];
+    try {
+      this.#guard();
+      if (this.#unsyncedBytes > unsyncedBytes) await this.flush();
+      const active = await this.#room();
+      jobs = this.#take(active);
+      await this.#write(active, jobs);
+    } catch (error) {
+      // Without a segment to write to nobody who waits can be served.
+      for (const job of jobs.length > 0 ? jobs : this.#queue.splice(0)) job.reject(error);
+    }
   }
 
   /** The active segment if the next record fits, else a new one. */
@@ -242,7 +268,7 @@ export class Appender {
   }
 }
 
-async function writeAll(handle: FileHandle, buffers: readonly Uint8Array[], position: number): Promise<void> {
+async function writeAll(handle: SegmentHandle, buffers: readonly Uint8Array[], position: number): Promise<void> {
   let rest = [...buffers];
   let at = position;
   while (rest.length > 0) {

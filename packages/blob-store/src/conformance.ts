@@ -6,6 +6,9 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { BlobInfo, BlobStore, BodyDigests, ByteRange } from '@waybill/contracts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { pattern } from './pattern.js';
+
+export { pattern };
 
 /** One place where blobs are kept, and what a test must be able to do to it from outside. */
 export interface BlobStoreHarness {
@@ -370,17 +373,6 @@ export function describeBlobStore(name: string, factory: () => Promise<BlobStore
       });
     });
   });
-}
-
-/** Bytes that differ from block to block and seed to seed. */
-export function pattern(size: number, seed: number): Buffer {
-  const body = Buffer.alloc(size);
-  let state = (seed + 1) * 2_654_435_761;
-  for (let at = 0; at < size; at++) {
-    if (at % 16 === 0) state = Math.imul(state ^ (state >>> 13), 1_597_334_677) + at;
-    body[at] = (state >>> ((at % 4) * 8)) & 0xff;
-  }
-  return body;
 }
 
 export function digestsOf(body: Uint8Array): BodyDigests {
