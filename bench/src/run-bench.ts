@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs';
 import { chmod, mkdtemp } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { BenchError } from './bench-error.ts';
 import { engines } from './engines/list.ts';
 import { startDriver } from './load/driver.ts';
 import type { Options } from './options.ts';
@@ -14,7 +15,7 @@ import { works } from './works/list.ts';
 
 /** Runs every engine in every round and sums up. `say` gets a line of progress. */
 export async function runBench(options: Options, say: (line: string) => void): Promise<BenchResult> {
-  const dir = await mkdtemp(join(options.workDir, 'waybill-bench-'));
+  const dir = await makeWorkDirectory(options.workDir);
   // Also when a signal ends the benchmark; the programs that write there end the same way (processes/start-program.ts).
   const remove = () => rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
   if (!options.keep) process.once('exit', remove);
@@ -26,11 +27,11 @@ export async function runBench(options: Options, say: (line: string) => void): P
     const date = new Date().toISOString();
     const machine = await describeMachine(dir);
     const entries = await findEngines(options, say);
+    const driver = await startDriver(dir, options.driverCores ?? (availableParallelism() >= 4 ? 2 : 1));
+    cleanUp.push(() => driver.stop());
     say('starting nginx and writing its large body');
     const upstream = await startUpstream(dir, plan.largeBytes);
     cleanUp.push(() => upstream.stop());
-    const driver = await startDriver(dir, options.driverCores ?? (availableParallelism() >= 4 ? 2 : 1));
-    cleanUp.push(() => driver.stop());
     const ca = await createThrowAwayCa(dir, 'bench-root');
     const chosen = works.filter(({ id }) => options.workIds.includes(id));
     const present = engines.filter(({ id }) => entries.some((entry) => entry.id === id && entry.missing === undefined));
@@ -61,6 +62,15 @@ export async function runBench(options: Options, say: (line: string) => void): P
   } finally {
     for (const step of cleanUp.reverse()) await step();
   }
+}
+
+async function makeWorkDirectory(parent: string): Promise<string> {
+  return mkdtemp(join(parent, 'waybill-bench-')).catch((cause: Error) => {
+    throw new BenchError('BENCH_USAGE', `nothing can be written in ${parent}: ${cause.message}`, {
+      cause,
+      hint: 'name a directory on a disk with --work-dir',
+    });
+  });
 }
 
 async function findEngines(options: Options, say: (line: string) => void): Promise<EngineEntry[]> {
