@@ -90,6 +90,7 @@ async function inspectPack(
             ? 'not checked: the client builds on objects from before this session'
             : 'not checked: objects were left out on request',
       }),
+      'server-response': responseLines(result),
       'pack-objects': facts.objects,
       'pack-bytes': facts.bytes,
       ...(base.packs > 0 && { 'earlier-packs': base.packs }),
@@ -111,6 +112,16 @@ function wantsOf(request: FetchRequest, { wantedRefs }: FetchResult): string[] {
   if (extra !== undefined)
     throw new GitFormatError(`the server names ${JSON.stringify(extra.slice(0, 200))}, which was not wanted`);
   return [...new Set([...request.wants, ...wantedRefs.values()])];
+}
+
+/** What the server said before the pack, in its own words; cut. */
+function responseLines({ acks, shallow, unshallow, wantedRefs }: FetchResult): string[] {
+  return [
+    ...acks.slice(0, 50).map((oid) => `ACK ${oid}`),
+    ...shallow.slice(0, 50).map((oid) => `shallow ${oid}`),
+    ...unshallow.slice(0, 50).map((oid) => `unshallow ${oid}`),
+    ...[...wantedRefs].slice(0, 50).map(([name, oid]) => `${oid} ${name.slice(0, 200)}`),
+  ];
 }
 
 /** Commits without parents on the client's side once it has taken this answer. */
