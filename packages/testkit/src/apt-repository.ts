@@ -45,6 +45,8 @@ export interface AptRepositoryOptions {
   readonly validUntil?: Date;
   /** Fields of the Release files to set, or to leave out (undefined). */
   readonly releaseFields?: Readonly<Record<string, string | undefined>>;
+  /** Further indexes by path below `dists/<suite>`, e.g. `main/dep11/Components-amd64.yml`; plain, gz and xz, as the others. */
+  readonly indexes?: Readonly<Record<string, string>>;
   /** Digest sections beside SHA256. Default MD5Sum only, as Debian's archive has it. */
   readonly sections?: readonly ('MD5Sum' | 'SHA1' | 'SHA512')[];
 }
@@ -135,6 +137,9 @@ async function buildSuite(options: AptRepositoryOptions, suite: string): Promise
     }
     await writeIndex(join(dists, component, 'i18n', 'Translation-en'), chosen.map(translation).join(''));
   }
+  for (const [path, content] of Object.entries(options.indexes ?? {})) {
+    await writeIndex(join(dists, path), content);
+  }
   await writeRelease(options, suite);
   await copyByHash(dists);
 }
@@ -195,7 +200,12 @@ async function writeRelease(options: AptRepositoryOptions, suite: string): Promi
     'Valid-Until': validUntil?.toUTCString().replace('GMT', 'UTC'),
     ...options.releaseFields,
   };
-  const listing = await mustRun('apt-ftparchive', ['-q', 'release', `dists/${suite}`], { cwd: dir });
+  // By default it leaves out Commands files and what else archives have learned to list since.
+  const everything = ['Default-Patterns=false', 'Patterns::=*'].flatMap((o) => [
+    '-o',
+    `APT::FTPArchive::Release::${o}`,
+  ]);
+  const listing = await mustRun('apt-ftparchive', ['-q', ...everything, 'release', `dists/${suite}`], { cwd: dir });
   const kept = listing.split(/^(?=\S)/m).filter((field) => sections.some((section) => field.startsWith(`${section}:`)));
   const header = Object.entries(fields).map(([name, value]) => (value === undefined ? '' : `${name}: ${value}\n`));
   await writeFile(join(dir, 'dists', suite, 'Release'), header.join('') + kept.join(''));

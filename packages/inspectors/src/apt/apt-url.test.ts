@@ -93,6 +93,21 @@ describe('parseAptUrl', () => {
     ]);
   });
 
+  it.each<[string, string, string[]]>([
+    ['main/dep11/Components-amd64.yml.gz', 'dep11', [`${base} | stable | main`]],
+    ['main/dep11/icons-64x64@2.tar', 'dep11', [`${base} | stable | main`]],
+    [`main/dep11/by-hash/SHA256/${sha}`, 'dep11', [`${base} | stable | main`]],
+    ['main/source/Sources.xz', 'source', [`${base} | stable | main`]],
+    ['main/Contents-amd64.gz', '', [`${base} | stable | main`]],
+    ['Contents-source', '', [`${base} | stable | `]],
+    [`by-hash/SHA256/${sha}`, '', [`${base} | stable | `]],
+    [`main/by-hash/SHA256/${sha}`, '', [`${base} | stable | main`]],
+  ])('reads %s as an index that its digest alone verifies', (path, directory, where) => {
+    const target = parse(`${dists}/${path}`);
+    expect(target).toMatchObject({ kind: 'index', family: 'listed', directory });
+    expect(places(target)).toEqual(where);
+  });
+
   it('reads packages below dists, as some vendors have them', () => {
     const url = `${dists}/pool/stable/amd64/tool_1_amd64.deb`;
     expect(places(parse(url))).toEqual([`${base} | dists/stable/pool/stable/amd64/tool_1_amd64.deb`]);
@@ -158,10 +173,9 @@ describe('parseAptUrl', () => {
     [`${dists}/main/binary-amd64/by-hash/MD5Sum/${hex('md5', 'x')}`, /MD5 or SHA1/],
     [`${dists}/main/binary-amd64/by-hash/SHA1/${hex('sha1', 'x')}`, /MD5 or SHA1/],
     [`${dists}/main/binary-amd64/by-hash/SHA256/abc`, /not an apt index/],
-    [`${dists}/main/dep11/Components-amd64.yml.gz`, /AppStream/],
-    [`${dists}/main/dep11/by-hash/SHA256/${sha}`, /AppStream/],
-    [`${dists}/main/source/Sources.xz`, /deb-src/],
-    [`${dists}/main/Contents-amd64.gz`, /Contents/],
+    [`${dists}/main/source/Sources.xz`, /suite or component/, { components: ['universe'] }],
+    [`${dists}/main/binary-amd64/Release.xz`, /not an apt index/],
+    [`${dists}/main/installer-amd64/current/images/SHA256SUMS`, /not an apt index/],
     [`${dists}/ChangeLog`, /not an apt index/],
   ])('says why it refuses %s', (url, reason, repository) => {
     const target = parse(url, repository);

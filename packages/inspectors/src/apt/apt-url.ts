@@ -1,4 +1,5 @@
-import { type Digest, isHexDigest, type RequestView } from '@waybill/contracts';
+import type { Digest, RequestView } from '@waybill/contracts';
+import { type IndexFamily, readIndexPath, suitesAndComponents } from './index-path.js';
 import type { Repository } from './repositories.js';
 import { isSafePath } from './safe-path.js';
 
@@ -15,7 +16,7 @@ export interface SuitePlace extends Place {
   readonly suite: string;
 }
 
-/** A place below `dists/<suite>/<component>`. */
+/** A place below `dists/<suite>/<component>`; an empty component is the suite itself. */
 export interface IndexPlace extends SuitePlace {
   readonly component: string;
 }
@@ -27,7 +28,6 @@ export interface PoolPlace extends Place {
 }
 
 export type ReleaseFileName = 'InRelease' | 'Release' | 'Release.gpg';
-export type IndexFamily = 'packages' | 'translations' | 'commands';
 
 /**
  * What a URL of a configured repository asks for. Several places when the URL can be read in several ways (a suite or
@@ -43,7 +43,7 @@ export interface IndexTarget {
   readonly kind: 'index';
   readonly family: IndexFamily;
   readonly places: readonly IndexPlace[];
-  /** Below the component, e.g. `binary-amd64`. */
+  /** Below the component, e.g. `binary-amd64`; empty for indexes of the component itself. */
   readonly directory: string;
   /** Set for requests by name, e.g. `Packages.xz`. */
   readonly fileName?: string | undefined;
@@ -164,41 +164,17 @@ function parseReleaseFile(rest: readonly string[], bases: readonly Place[]): Apt
 }
 
 function parseIndex(rest: readonly string[], bases: readonly Place[]): IndexTarget | undefined {
-  const hash = parseByHash(rest);
-  const [directory, fileName] = hash ? [rest.at(-4), undefined] : [rest.at(-2), rest.at(-1)];
-  const family = directory === undefined ? undefined : familyOf(directory, fileName);
-  if (!family || directory === undefined) return undefined;
-  const before = rest.slice(0, hash ? -4 : -2);
-  const places: IndexPlace[] = [];
-  for (let cut = 1; cut < before.length; cut += 1) {
-    const suite = before.slice(0, cut).join('/');
-    const component = before.slice(cut).join('/');
-    for (const base of bases) {
-      if (!base.repository.allowsSuite(suite) || !base.repository.allowsComponent(component)) continue;
-      if (places.length < maxPlaces) places.push({ ...base, suite, component });
-    }
-  }
+  const path = readIndexPath(rest);
+  if (!path) return undefined;
+  const { family, directory, fileName, byHash } = path;
+  const places = suitesAndComponents(path).flatMap(({ suite, component }) =>
+    bases
+      .filter(({ repository }) => repository.allowsSuite(suite))
+      .filter(({ repository }) => component === '' || repository.allowsComponent(component))
+      .map((base) => ({ ...base, suite, component })),
+  );
   const architecture = family === 'packages' ? directory.slice('binary-'.length) : undefined;
-  return { kind: 'index', family, places, directory, fileName, byHash: hash, architecture };
-}
-
-/** `…/by-hash/SHA256/<hex>`; weak algorithms are no index request. */
-function parseByHash(rest: readonly string[]): Digest | undefined {
-  const [byHash, name, hex = ''] = rest.slice(-3);
-  const algorithm = name === 'SHA256' ? 'sha256' : name === 'SHA512' ? 'sha512' : undefined;
-  return byHash === 'by-hash' && algorithm && isHexDigest(algorithm, hex) ? { algorithm, hex } : undefined;
-}
-
-const suffix = '(\\.(xz|gz|zst|bz2|lzma|lz4))?$';
-const families: readonly (readonly [IndexFamily, directory: RegExp, file: RegExp])[] = [
-  ['packages', /^binary-[a-z0-9-]+$/, new RegExp(`^Packages${suffix}`)],
-  ['translations', /^i18n$/, new RegExp(`^Translation-[A-Za-z0-9_@.-]+?${suffix}`)],
-  ['commands', /^cnf$/, new RegExp(`^Commands-[a-z0-9-]+${suffix}`)],
-];
-
-/** @param fileName undefined for by-hash requests, which do not show it */
-export function familyOf(directory: string, fileName: string | undefined): IndexFamily | undefined {
-  return families.find(([, dir, file]) => dir.test(directory) && (fileName === undefined || file.test(fileName)))?.[0];
+  return { kind: 'index', family, places: places.slice(0, maxPlaces), directory, fileName, byHash, architecture };
 }
 
 function whyRefused({ segments }: UrlView): string {
@@ -206,15 +182,9 @@ function whyRefused({ segments }: UrlView): string {
   if (/\.diff\//.test(path)) {
     return 'package index differences (pdiff) are not verified; apt falls back to the whole index';
   }
-  if (/\/by-hash\/(MD5Sum|SHA1)\//i.test(path))
+  if (/\/by-hash\/(MD5Sum|SHA1)\//i.test(path)) {
     return 'by-hash with MD5 or SHA1 proves nothing; expected SHA256 or SHA512';
-  const kind = /\/(dep11|source|Contents)[-/.]?/.exec(path)?.[1];
-  const kinds: Readonly<Record<string, string>> = {
-    dep11: 'AppStream (dep11) indexes are not verified; apt does without them',
-    source: 'source indexes are not verified; remove deb-src from the sources',
-    Contents: 'Contents indexes are not verified; apt does without them',
-  };
-  if (kind) return kinds[kind] as string;
+  }
   if (/(^|\/)(InRelease|Release|Release\.gpg)$/.test(path)) return 'the suite is not among the configured `suites`';
   return 'not an apt index that is verified, or its suite or component is not among the configured ones';
 }

@@ -9,7 +9,8 @@ import type {
   VouchLink,
 } from '@waybill/contracts';
 import { pending } from '../opinions.js';
-import { familyOf, type IndexFamily, type IndexPlace, type IndexTarget, parseAptUrl } from './apt-url.js';
+import { type IndexPlace, type IndexTarget, parseAptUrl } from './apt-url.js';
+import { familyOf, type IndexFamily } from './index-path.js';
 import { difference, isListed, type Reading, readingOf } from './readings.js';
 import type { ReleaseEntry, ReleaseFile } from './release-file.js';
 import type { Repository } from './repositories.js';
@@ -40,7 +41,7 @@ export function claimIndex(
   if (target?.kind !== 'index' || (family && target.family !== family)) return undefined;
   const [place] = target.places;
   if (!place) return undefined;
-  return pending(`${nouns[target.family]} index of a configured repository`, target, {
+  return pending(`${nouns[target.family]} file of a configured repository`, target, {
     ...describePlace(place),
     component: place.component,
     ...(target.architecture && { architecture: target.architecture }),
@@ -56,6 +57,7 @@ const nouns: Readonly<Record<IndexFamily, string>> = {
   packages: 'Packages',
   translations: 'Translation',
   commands: 'Commands',
+  listed: 'Index',
 };
 
 /** The entries a request may mean, newest release first. Every release that the session trusts counts. */
@@ -77,15 +79,18 @@ export async function listedIndexes(
 
 /** A by-hash entry must be of the directory and family that the URL names: a digest alone says nothing about its use. */
 function entriesFor(target: IndexTarget, place: IndexPlace, release: ReleaseFile): readonly ReleaseEntry[] {
-  const directory = `${place.component}/${target.directory}`;
+  const directory = [place.component, target.directory].filter(Boolean).join('/');
   if (target.byHash) {
     const found = release.byDigest.get(`${target.byHash.algorithm}:${target.byHash.hex}`) ?? [];
     return found.filter(({ path }) => {
       const slash = path.lastIndexOf('/');
-      return path.slice(0, slash) === directory && familyOf(target.directory, path.slice(slash + 1)) === target.family;
+      return (
+        path.slice(0, Math.max(0, slash)) === directory &&
+        familyOf(target.directory, path.slice(slash + 1)) === target.family
+      );
     });
   }
-  const entry = release.entries.get(`${directory}/${target.fileName}`);
+  const entry = release.entries.get([directory, target.fileName].filter(Boolean).join('/'));
   return entry ? [entry] : [];
 }
 
@@ -109,9 +114,14 @@ export async function checkIndex(
   const annotations = { 'release-file': newest.ref.sha256 };
   const [first] = listed;
   if (!first) {
-    const what = target.byHash ? `${target.byHash.algorithm} ${target.byHash.hex}` : `${target.fileName}`;
+    const [place] = target.places;
+    const directory = [place?.component, target.directory].filter(Boolean).join('/') || '.';
+    const { byHash } = target;
+    const what = byHash
+      ? `a file in ${directory} with ${byHash.algorithm} ${byHash.hex}`
+      : `${directory}/${target.fileName}`;
     return no(
-      `${release} does not list ${what} under ${target.directory}: the mirror has another version than its release; run apt-get update again`,
+      `${release} does not list ${what}: the mirror has another version than its release; run apt-get update again`,
       annotations,
     );
   }

@@ -54,12 +54,12 @@ describeInspector({
   },
   cases: [
     {
-      name: 'approves it by hash',
+      name: 'refuses a digest that the release does not list',
       request: `${dists}/main/binary-amd64/by-hash/SHA256/${'0'.repeat(64)}`,
       before: (session) => scenario.trustRelease(session),
       response: () => ({ body: file(packages) }),
       opinion: 'Rejected',
-      reason: /does not list sha256 0000.*under binary-amd64.*run apt-get update again/,
+      reason: /does not list a file in main\/binary-amd64 with sha256 0000.*run apt-get update again/,
     },
     {
       name: 'refuses it before its release',
@@ -92,7 +92,7 @@ describeInspector({
       before: (session) => scenario.trustRelease(session),
       response: () => ({ body: zstdCompressSync('') }),
       opinion: 'Rejected',
-      reason: /does not list Packages\.zst/,
+      reason: /does not list main\/binary-amd64\/Packages\.zst/,
     },
     {
       name: 'refuses an index of one directory at the place of another',
@@ -100,7 +100,7 @@ describeInspector({
       before: (session) => scenario.trustRelease(session),
       response: () => ({ body: file(packages) }),
       opinion: 'Rejected',
-      reason: /does not list Packages\.gz under binary-arm64/,
+      reason: /does not list main\/binary-arm64\/Packages\.gz/,
     },
     {
       name: 'reads a file that is served with Content-Encoding for its own compression',
@@ -256,7 +256,7 @@ describeInspector({
       before: (session) => scenario.trustRelease(session),
       response: () => ({ body: file(translation) }),
       opinion: 'Rejected',
-      reason: /does not list Translation-de\.gz/,
+      reason: /does not list main\/i18n\/Translation-de\.gz/,
     },
     { name: 'does not claim Packages', request: packagesUrl, claim: 'unclaimed' },
   ],

@@ -1,5 +1,6 @@
 import type { ArtifactView, CatalogParser, InspectionContext } from '@waybill/contracts';
 import type { Inspector } from '../inspector.js';
+import { offerWithValue } from '../offer.js';
 import { approved, pending, rejected, unknown, unknownRequest } from '../opinions.js';
 import { type IndexTarget, parseAptUrl, type ReleaseFileName, type SuitePlace } from './apt-url.js';
 import { FormatProblem } from './format-problem.js';
@@ -8,6 +9,8 @@ import {
   claimIndex,
   describeListed,
   describePlace,
+  type ListedIndex,
+  linkTo,
   releaseScope,
   vouchedIndexDigests,
 } from './index-check.js';
@@ -31,7 +34,8 @@ const releaseCatalog: CatalogParser<ReleaseFile> = {
 
 /**
  * `apt.release`: InRelease, Release and Release.gpg by their OpenPGP signature and dates; for the other indexes below
- * `dists/` whether a trusted release lists them.
+ * `dists/` whether a trusted release lists them. What no other inspector reads (AppStream, Contents, Sources) is approved by
+ * its digest alone: apt-get update fails when it may not have an index that the release offers.
  */
 export function aptRelease(repositories: readonly Repository[]): Inspector<ReleaseExpected> {
   return {
@@ -74,8 +78,28 @@ export function aptRelease(repositories: readonly Repository[]): Inspector<Relea
 async function inspectIndex(target: IndexTarget, artifact: ArtifactView, context: InspectionContext) {
   const check = await checkIndex(target, artifact, context);
   if (!check.ok) return rejected(check.reason, { annotations: check.annotations });
+  if (target.family === 'listed') return approveListed(check.listed);
   return unknown(`listed in a trusted release as ${check.listed.entry.path}`, {
     annotations: describeListed(check.listed),
+  });
+}
+
+/** An index that no inspector reads: the release's word on its digest is all there is to check. */
+function approveListed(listed: ListedIndex) {
+  const { entry, place, release } = listed;
+  const { codename, origin, suite } = release.value;
+  return approved(`listed in a trusted release as ${entry.path}`, {
+    metadata: {
+      type: 'application/x.apt.index',
+      name: entry.path.slice(entry.path.lastIndexOf('/') + 1).replace(/\.(xz|gz|zst|bz2|lzma|lz4)$/, ''),
+      version: codename,
+      vendor: origin,
+      author: origin,
+      description: `${place.suite} ${place.component}`.trim(),
+      'apt-suite': suite,
+    },
+    annotations: describeListed(listed),
+    vouchedBy: [linkTo(release)],
   });
 }
 
@@ -116,11 +140,14 @@ function approveRelease(file: string, place: SuitePlace, { release, signers, byt
     },
     vouchedBy: signers.map(({ fingerprint, name }) => ({ kind: 'key', id: fingerprint, name })),
     provides: [
-      {
-        scope: releaseScope(place.origin, place.suite),
-        kind: releaseCatalog.kind,
-        attributes: { repository: place.repository.name, suite: place.suite },
-      },
+      offerWithValue(
+        {
+          scope: releaseScope(place.origin, place.suite),
+          kind: releaseCatalog.kind,
+          attributes: { repository: place.repository.name, suite: place.suite },
+        },
+        release,
+      ),
     ],
   });
 }
