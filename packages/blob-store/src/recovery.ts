@@ -6,6 +6,7 @@ import type { Catalog, Segment } from './catalog.js';
 import { storageError, systemCode } from './errors.js';
 import { blockBytes, type HashPool } from './hash-pool.js';
 import { isBlobName, type Layout } from './layout.js';
+import { deletedHeader } from './record.js';
 import type { SegmentFiles } from './segment-files.js';
 import { SegmentIndex } from './segment-index.js';
 import { scanSegment } from './segment-scan.js';
@@ -90,6 +91,8 @@ export async function reconcileFiles(context: RecoveryContext): Promise<void> {
     for (const name of [...catalog.index.names()]) {
       if (catalog.index.get(name)?.place !== 'file' || present.get(name.slice(0, 2))?.has(name)) continue;
       catalog.forget(name);
+      // Durable, or the next open in order would believe the old record.
+      await context.appender.append({ header: deletedHeader(name) });
       logger.warn({ blob: name }, 'the file of a blob is gone');
     }
   } catch (error) {
