@@ -5,8 +5,8 @@ import {
   type IncomingMessage,
   type ServerResponse,
 } from 'node:http';
-import type { RelayTarget } from './relay.js';
 import { endToEnd, headerPairs } from './relay-headers.js';
+import type { RelayTarget } from './relay-target.js';
 
 /** Passes plain requests on. */
 export interface Forwarder {

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
-import type { RelayTarget } from './relay.js';
 import { endToEnd, headerPairs } from './relay-headers.js';
+import type { RelayTarget } from './relay-target.js';
 
 /**
  * Passes a CONNECT on with the session's credentials, then bytes both ways, with back-pressure and half-closed ends. Returns

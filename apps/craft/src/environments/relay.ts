@@ -2,6 +2,7 @@ import { chmod } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { createForwarder } from './relay-request.js';
+import type { RelayTarget } from './relay-target.js';
 import { openTunnel } from './relay-tunnel.js';
 
 /** What went through a relay so far. */
@@ -30,14 +31,6 @@ export interface Relay {
   readonly traffic: Traffic;
   /** Breaks off what is under way and stops listening. Idempotent. */
   close(): Promise<void>;
-}
-
-/** The session's proxy, and how its traffic is counted. */
-export interface RelayTarget {
-  readonly address: { readonly host: string; readonly port: number };
-  /** Value of `Proxy-Authorization`. Secret. */
-  readonly authorization: string;
-  readonly count: (requests: number, bytes: number) => void;
 }
 
 /** Connections of one build at a time: a build that opens more waits, instead of taking all descriptors of craft. */
