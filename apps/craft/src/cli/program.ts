@@ -211,8 +211,9 @@ function policy(value: string): Policy {
 }
 
 const packHelp = `
-With --enable-fetch-service a fetch service is found or started and a session opened; nothing of an earlier build is used.
-The report is written beside the artifact as <artifact>.json, for a build without artifact as <name>_<version>_<platform>.json.
+With --enable-fetch-service a fetch service is found or started and a session opened; nothing of an earlier
+build is used. The report is written beside the artifact as <artifact>.json, for a build without artifact as
+<name>_<version>_<platform>.json.
 
 Examples:
   craft pack
@@ -222,7 +223,7 @@ Examples:
 
 const afterHelp = `
 Sessions opened by somebody else:
-  CRAFT_USE_EXTERNAL_FETCH_SERVICE=1   build in the session that the next three variables name; no report is written
+  CRAFT_USE_EXTERNAL_FETCH_SERVICE=1   build in the session that the next variables name; no report is written
   CRAFT_PROXY_CERT                     file with the CA certificate of the session
   http_proxy, https_proxy              http://<session id>:<token>@<host>:<port>/, both the same
 
@@ -235,7 +236,7 @@ Environment:
   WAYBILL_RUNTIME_DIR                  where a running fetch service is found
 
 Exit codes:
-  0 done · 1 failed · 2 refused by the session's policy · 64 wrong command line · 70 bug of craft · 130 interrupted
+  0 done · 1 failed · 2 refused by policy · 64 wrong command line · 70 bug of craft · 130 interrupted
 
 Examples:
   craft pack --enable-fetch-service    build and pack in a strict session

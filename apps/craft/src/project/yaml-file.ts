@@ -140,6 +140,7 @@ function describe(
     return [at(issue.path, issue.message, typeof found === 'object')];
   }
   const name = issue.path.at(-1);
+  if (found === undefined && issue.code === 'custom') return [at(issue.path, issue.message)];
   if (found === undefined && issue.code !== 'invalid_union') {
     return [at(issue.path, typeof name === 'number' ? 'missing entry' : `missing \`${String(name ?? '')}\``)];
   }

@@ -1,0 +1,142 @@
+import { craftReportSchema, type SessionReport } from '@waybill/contracts';
+import { describe, expect, it } from 'vitest';
+import { emptyReport, sampleArtifact, sampleRefusal } from '../../test/sample-report.js';
+import { parseProject } from '../project/load-project.js';
+import { createCraftReport, parseSessionReport, type ReportFacts } from './craft-report.js';
+import { summarise } from './report-summary.js';
+
+const project = parseProject(
+  'name: sample\nversion: "1.0"\nsummary: A sample\nlicense: Apache-2.0\nplatforms: {amd64: }\nparts: {app: {plugin: nil}}',
+);
+const at = (second: number) => new Date(Date.UTC(2026, 0, 1, 0, 0, second));
+const facts = (more: Partial<ReportFacts> = {}): ReportFacts => ({
+  project,
+  item: { platform: 'amd64', buildOn: 'amd64', buildFor: 'amd64' },
+  variables: new Map([
+    ['version', '1.0'],
+    ['summary', 'A sample'],
+  ]),
+  artifact: {
+    path: '/out/sample_1.0_amd64.tar.gz',
+    file: 'sample_1.0_amd64.tar.gz',
+    size: 5,
+    sha1: '1'.repeat(40),
+    sha256: '2'.repeat(64),
+  },
+  environment: 'bubblewrap',
+  intervals: [
+    { part: 'app', step: 'build', start: at(0), end: at(8) },
+    { part: 'lib', step: 'stage', start: at(2), end: at(4) },
+  ],
+  result: 'packed',
+  error: undefined,
+  clock: { now: () => at(20) },
+  ...more,
+});
+const make = (changes: object, more: Partial<ReportFacts> = {}) => {
+  const raw = { ...emptyReport(), ...changes };
+  return createCraftReport(raw, parseSessionReport(raw), facts(more));
+};
+
+describe('createCraftReport', () => {
+  it('keeps everything that the service said, and adds the manifest', () => {
+    const report = make({ artifacts: [sampleArtifact('left')] });
+    expect(report).toMatchObject({ ...emptyReport(), artifacts: [sampleArtifact('left')] });
+    expect(report).toMatchObject({
+      'component-name': 'sample',
+      'component-version': '1.0',
+      'component-description': 'A sample',
+      'component-id': { hashes: { sha1: '1'.repeat(40), sha256: '2'.repeat(64) } },
+      architecture: 'amd64',
+      license: 'Apache-2.0',
+      'creation-timestamp': '2026-01-01T00:00:20.000Z',
+      'build-environment': { kind: 'bubblewrap', 'bypass-controlled': true },
+      build: { result: 'packed', platform: 'amd64', artifact: 'sample_1.0_amd64.tar.gz', size: 5 },
+      dependencies: [
+        {
+          'component-name': 'left',
+          type: 'application/gzip',
+          size: 1000,
+          url: ['https://registry.example:443/left.tgz'],
+          architecture: '',
+        },
+      ],
+    });
+    expect(craftReportSchema.safeParse(report).success).toBe(true);
+  });
+
+  it('names part and step of a refusal, the inner one where one ran inside another', () => {
+    const times = ['2026-01-01T00:00:01.000Z', '2026-01-01T00:00:03.000Z', '2026-01-01T00:00:09.000Z'];
+    const report = make({ refusals: times.map((time) => sampleRefusal('https://x.example:443/', time)) });
+    expect(report.refusals.map(({ part, step }) => [part, step])).toEqual([
+      ['app', 'build'],
+      ['lib', 'stage'],
+      [undefined, undefined],
+    ]);
+  });
+
+  it('says why there is no artifact, and that the host controls nothing', () => {
+    const report = make(
+      {},
+      {
+        artifact: undefined,
+        result: 'failed',
+        environment: 'host',
+        error: { code: 'CRAFT_PART_FAILED', message: 'build failed' },
+      },
+    );
+    expect(report.build).toMatchObject({ result: 'failed', error: { code: 'CRAFT_PART_FAILED' } });
+    expect(report['build-environment']).toEqual({ kind: 'host', 'bypass-controlled': false });
+    expect('component-id' in report).toBe(false);
+  });
+
+  it('does not take something else for a report', () => {
+    expect(() => parseSessionReport({ artifacts: 5 })).toThrowError(
+      expect.objectContaining({ code: 'CRAFT_REPORT_INVALID' }),
+    );
+  });
+});
+
+describe('summarise', () => {
+  const origin = { kind: 'origin' as const, name: 'npm registry default', id: 'npm.registries.default' };
+  const packument = { kind: 'artifact' as const, name: 'packument', id: 'c'.repeat(64), inspector: 'npm.packument' };
+  const report = {
+    ...emptyReport(),
+    artifacts: [
+      sampleArtifact('a', { chains: [[packument, origin]] }),
+      sampleArtifact('b', { chains: [[packument, origin], [{ kind: 'digest', name: 'lock', id: 'd' }]], size: 500 }),
+      sampleArtifact('c', { inspector: 'deb', chains: [[{ kind: 'key', name: 'Archive', id: 'ABCD' }]] }),
+      sampleArtifact('d', { result: 'Rejected', chains: [[origin]] }),
+    ],
+    refusals: [sampleRefusal('u', '2026-01-01T00:00:01.000Z'), sampleRefusal('u', '2026-01-01T00:00:02.000Z')],
+  } as unknown as SessionReport;
+
+  it('groups artifacts by the inspector that approved them and names the ends of their chains', () => {
+    expect(summarise(report).groups).toEqual([
+      { inspector: 'deb', artifacts: 1, bytes: 1000, verifiedBy: ['key ABCD (Archive)'] },
+      {
+        inspector: 'npm.tarball',
+        artifacts: 2,
+        bytes: 1500,
+        verifiedBy: ['origin npm.registries.default', 'pinned digest lock'],
+      },
+      { inspector: 'not approved', artifacts: 1, bytes: 1000, verifiedBy: [] },
+    ]);
+  });
+
+  it('counts what happened more than once', () => {
+    expect(summarise(report)).toMatchObject({
+      artifacts: 4,
+      approved: 3,
+      downloads: 4,
+      bytes: 3500,
+      durationMs: 10_000,
+      refusals: [{ url: 'u', count: 2 }],
+    });
+  });
+
+  it('says when a chain ends in no trust root', () => {
+    const open = { ...report, artifacts: [sampleArtifact('a', { chains: [[packument]] })] };
+    expect(summarise(open).groups[0]?.verifiedBy).toEqual(['packument, which nothing vouches for']);
+  });
+});
