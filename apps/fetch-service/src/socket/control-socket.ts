@@ -1,4 +1,4 @@
-import { chmod, lstat, mkdtemp, rename, rm, unlink } from 'node:fs/promises';
+import { chmod, lstat, mkdir, mkdtemp, rename, rm, unlink } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { isWaybillError, type Logger, redactText, type SocketRequest, socketRequestSchema } from '@waybill/contracts';
@@ -140,6 +140,7 @@ function write(socket: Socket, text: string): Promise<void> {
 async function listenPrivately(server: Server, path: string): Promise<void> {
   let folder: string | undefined;
   try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     folder = await mkdtemp(join(dirname(path), '.f'));
     const bound = join(folder, 's');
     await listening(server, bound);
