@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { aptKeyProblems } from '@waybill/inspectors';
 import { type Command, Option } from 'commander';
@@ -8,6 +8,7 @@ import { readInspectorsText } from '../config/inspectors-config.js';
 import { type ConfigType, configFiles } from '../config/service-configuration.js';
 import { type Client, clients, createConfiguration, writeConfiguration } from '../config-init/init.js';
 import { FetchServiceError, messageOf, systemCode } from '../errors.js';
+import { readInput } from '../files/read-input.js';
 
 /** Where commands write. */
 export interface CommandOutput {
@@ -24,15 +25,14 @@ export function addConfigCommands(program: Command, output: CommandOutput): void
       'Write inspectors.yaml (and an acl.yaml, unless there is one) from what npm, apt and git on this machine are configured to use. Nothing is fetched.',
     )
     .option('--output <dir>', 'directory to write to, - for standard output', '/etc/fetch')
-    .option('--force', 'overwrite existing files', false)
-    .option('--npm', 'only npm (and other clients named)', false)
-    .option('--apt', 'only apt (and other clients named)', false)
-    .option('--git', 'only git (and other clients named)', false)
+    .option('--force', 'overwrite existing files')
+    .option('--npm', 'only npm (and other clients named)')
+    .option('--apt', 'only apt (and other clients named)')
+    .option('--git', 'only git (and other clients named)')
     .option(
       '--git-url <url>',
       'allow this repository, or everything below this URL; may be repeated',
-      (value, list: string[]) => [...list, value],
-      [],
+      (value: string, list: string[] = []) => [...list, value],
     )
     .addHelpText(
       'after',
@@ -51,16 +51,16 @@ export function addConfigCommands(program: Command, output: CommandOutput): void
     .action((file: string, options: { type?: ConfigType }) => check(file, options.type, output));
 }
 
-interface InitFlags extends Readonly<Record<Client, boolean>> {
+interface InitFlags extends Readonly<Partial<Record<Client, boolean>>> {
   readonly output: string;
-  readonly force: boolean;
-  readonly gitUrl: readonly string[];
+  readonly force?: boolean;
+  readonly gitUrl?: readonly string[];
 }
 
 async function init(flags: InitFlags, { out, err }: CommandOutput): Promise<void> {
   const result = await createConfiguration({
     clients: clients.filter((client) => flags[client]),
-    gitUrls: flags.gitUrl,
+    gitUrls: flags.gitUrl ?? [],
   });
   if (flags.output === '-') {
     out(result.inspectors);
@@ -68,7 +68,7 @@ async function init(flags: InitFlags, { out, err }: CommandOutput): Promise<void
     return;
   }
   const directory = resolve(flags.output);
-  const written = await writeConfiguration(directory, result, flags.force);
+  const written = await writeConfiguration(directory, result, flags.force ?? false);
   for (const note of result.notes) out(`note: ${note}\n`);
   out(
     `${result.summary}\n${written.map((file) => `wrote ${file}\n`).join('')}next: fetch-service --config=${directory}\n`,
@@ -114,7 +114,7 @@ function typeOf(path: string, text: string): ConfigType {
 
 async function readText(path: string, isOptional: boolean): Promise<string | undefined> {
   try {
-    return await readFile(path === '-' ? '/dev/stdin' : path, 'utf8');
+    return await readInput(path);
   } catch (cause) {
     if (isOptional && systemCode(cause) === 'ENOENT') return undefined;
     throw new FetchServiceError('FETCH_CONFIG_INVALID', `${path} cannot be read: ${messageOf(cause)}`, { cause });

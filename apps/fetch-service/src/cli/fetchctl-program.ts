@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import type { SocketRequest } from '@waybill/contracts';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { FetchServiceError, messageOf } from '../errors.js';
+import { readInput } from '../files/read-input.js';
 import { askDaemon } from '../socket/socket-client.js';
 import { defaultSocketPath } from '../socket/socket-path.js';
 import { version } from '../version.js';
@@ -105,7 +105,7 @@ async function sessionPayload(file: string | undefined, flags: CreateFlags): Pro
 
 async function read(file: string): Promise<string> {
   try {
-    return await readFile(file === '-' ? '/dev/stdin' : file, 'utf8');
+    return await readInput(file);
   } catch (cause) {
     throw new FetchServiceError('FETCH_OPTION_INVALID', `${file} cannot be read: ${messageOf(cause)}`, { cause });
   }

@@ -1,9 +1,8 @@
 /** Text around the options in `fetch-service --help`. */
 export const serveHelp = {
   before: `A recording proxy for builds: what a build downloads is inspected, let in or refused, and written down.
-Sessions are opened through the control API; a build uses http://<session id>:<token>@<host>:<proxy port>/ as its
-http and https proxy and trusts the root certificate.
-`,
+Sessions are opened through the control API. A build takes http://<session id>:<token>@<host>:<proxy port>/ as
+http and https proxy and trusts the root certificate.`,
   after: `
 Commands:
   serve                     the same as no command: run the daemon in the foreground

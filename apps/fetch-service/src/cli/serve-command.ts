@@ -22,15 +22,15 @@ interface ParsedOptions {
   readonly database?: string;
   readonly cert?: string;
   readonly key?: string;
-  readonly upstreamCa: readonly string[];
-  readonly permissiveMode: boolean;
+  readonly upstreamCa?: readonly string[];
+  readonly permissiveMode?: boolean;
   readonly idleShutdown: number;
   readonly socket?: string;
   readonly runtimeFile?: string;
   readonly verbosity: Verbosity;
   readonly logFile?: string;
   readonly securityLogFile?: string;
-  readonly profile: boolean;
+  readonly profile?: boolean;
   readonly profilePort: number;
 }
 
@@ -58,9 +58,9 @@ export function addServeOptions(command: Command, environment: Environment): Com
     .option('--database <url>', 'postgres://… instead of the SQLite file in the spool (also: DATABASE_URL)')
     .option('--cert <file>', 'root certificate of the proxy, PEM (default: one of its own, made in the spool)')
     .option('--key <file>', 'its private key, PEM')
-    .option('--upstream-ca <file>', 'trust these roots for upstreams too, PEM; may be repeated', append, [])
+    .option('--upstream-ca <file>', 'trust these roots for upstreams too, PEM; may be repeated', append)
     .optionsGroup('Behaviour:')
-    .option('--permissive-mode', 'allow sessions with the policy permissive', false)
+    .option('--permissive-mode', 'allow sessions with the policy permissive')
     .option('--idle-shutdown <seconds>', 'stop after so long without sessions and calls; 0 = never', seconds, 0)
     .optionsGroup('Logs:')
     .addOption(
@@ -68,7 +68,7 @@ export function addServeOptions(command: Command, environment: Environment): Com
     )
     .option('--log-file <file>', 'log there instead of to standard error; SIGUSR1 opens it anew')
     .option('--security-log-file <file>', 'log logins, tokens, start and stop there')
-    .option('--profile', 'serve CPU and heap profiles on a loopback port', false)
+    .option('--profile', 'serve CPU and heap profiles on a loopback port')
     .option('--profile-port <port>', 'that port', port, 6060)
     .optionsGroup('Other:');
 }
@@ -99,7 +99,7 @@ export function toServeOptions(parsed: ParsedOptions, environment: Environment):
     spoolRoot: resolve(parsed.spool),
     certificate:
       cert !== undefined && key !== undefined ? { certFile: resolve(cert), keyFile: resolve(key) } : undefined,
-    isPermissiveAllowed: parsed.permissiveMode,
+    isPermissiveAllowed: parsed.permissiveMode ?? false,
     verbosity: parsed.verbosity,
     idleShutdownSeconds: parsed.idleShutdown,
     logFile: logFile && resolve(logFile),
@@ -110,7 +110,7 @@ export function toServeOptions(parsed: ParsedOptions, environment: Environment):
       isChosen: runtimeFile !== undefined,
     },
     databaseUrl: parsed.database ?? (environment.DATABASE_URL || undefined),
-    upstreamCaFiles: parsed.upstreamCa.map((file) => resolve(file)),
+    upstreamCaFiles: (parsed.upstreamCa ?? []).map((file) => resolve(file)),
     profilePort: parsed.profile ? parsed.profilePort : undefined,
   };
 }
@@ -147,7 +147,7 @@ function address(text: string): string {
   return plain === 'localhost' ? '127.0.0.1' : plain;
 }
 
-function append(value: string, list: readonly string[]): readonly string[] {
+function append(value: string, list: readonly string[] = []): readonly string[] {
   return [...list, value];
 }
 

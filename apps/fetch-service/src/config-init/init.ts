@@ -1,10 +1,11 @@
-import { mkdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readAclText } from '../config/acl-config.js';
 import { formatFinding } from '../config/finding.js';
 import { readInspectorsText } from '../config/inspectors-config.js';
 import { configFiles } from '../config/service-configuration.js';
 import { FetchServiceError, messageOf } from '../errors.js';
+import { makeDirectory } from '../files/make-directory.js';
 import { writeAtomically } from '../files/write-atomically.js';
 import { findAptOrigins } from './apt-origins.js';
 import { findGitOrigins } from './git-origins.js';
@@ -81,7 +82,7 @@ export async function writeConfiguration(directory: string, result: InitResult, 
     }
   }
   try {
-    await mkdir(directory, { recursive: true });
+    await makeDirectory(directory, 0o755);
     for (const [file, text] of files) if (written.includes(file)) await writeAtomically(file, text, 0o644);
   } catch (cause) {
     throw new FetchServiceError('FETCH_CONFIG_UNWRITABLE', `${directory} cannot be written: ${messageOf(cause)}`, {

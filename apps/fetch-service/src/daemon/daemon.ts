@@ -81,10 +81,11 @@ export async function startDaemon(options: ServeOptions, context: DaemonContext)
   const metrics = createServiceMetrics();
   const events = createSessionEvents();
   let listeners: { host: string; port: number }[] | undefined;
-  const egress = createEgress(
-    () => configuration.acl,
-    () => listeners,
-  );
+  const egress = createEgress({
+    acl: () => configuration.acl,
+    listeners: () => listeners,
+    onChange: (guard) => proxy?.setEgress(guard),
+  });
   const idle = createIdleShutdown(options.idleShutdownSeconds, () => sessions.live().length > 0, context.onIdle);
   cleanup.add('idle timer', () => idle.stop());
   const sessions = await loadSessionManager({
@@ -122,7 +123,7 @@ export async function startDaemon(options: ServeOptions, context: DaemonContext)
         events.publish(records);
       },
     },
-    egress,
+    egress: egress.guard,
     upstream,
     clock,
     logger,

@@ -2,23 +2,39 @@ import type { AclConfig, EgressGuard } from '@waybill/contracts';
 import { createEgressGuard } from '@waybill/policy';
 import { ownEndpoints } from './listen.js';
 
-/** A guard that knows our own listeners and the current access list. */
-export interface Egress extends EgressGuard {
-  /** Builds the guard anew: the access list changed, or interfaces may have. */
+/** Keeps the guard of destinations true to the access list and to where we listen ourselves. */
+export interface Egress {
+  readonly guard: EgressGuard;
+  /** Called when the access list or the machine's interfaces may have changed. */
   refresh(): void;
 }
 
-/** @param listeners ours; as long as it gives undefined nothing may be connected to */
-export function createEgress(
-  acl: () => AclConfig | undefined,
-  listeners: () => readonly { readonly host: string; readonly port: number }[] | undefined,
-): Egress {
+/** What the guard depends on. */
+export interface EgressSources {
+  readonly acl: () => AclConfig | undefined;
+  /** Ours; as long as they are not known nothing may be connected to. */
+  readonly listeners: () => readonly { readonly host: string; readonly port: number }[] | undefined;
+  /** Called with each new guard: connections that an earlier one allowed must not be used again. */
+  readonly onChange: (guard: EgressGuard) => void;
+}
+
+export function createEgress({ acl, listeners, onChange }: EgressSources): Egress {
   let guard: EgressGuard = { refusalFor: () => 'the service is still starting' };
+  let made = '';
   return {
-    refusalFor: (address, port) => guard.refusalFor(address, port),
+    get guard() {
+      return guard;
+    },
     refresh() {
       const own = listeners();
-      if (own) guard = createEgressGuard({ acl: acl(), ownEndpoints: ownEndpoints(own) });
+      if (!own) return;
+      const options = { acl: acl(), ownEndpoints: ownEndpoints(own) };
+      // Kept connections are worth keeping: only what differs makes a new guard.
+      const key = JSON.stringify(options);
+      if (key === made) return;
+      made = key;
+      guard = createEgressGuard(options);
+      onChange(guard);
     },
   };
 }

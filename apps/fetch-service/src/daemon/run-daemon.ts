@@ -30,8 +30,8 @@ interface Stop {
  * @throws whatever keeps it from starting; everything is undone then
  */
 export async function runDaemon(options: ServeOptions, { environment, out }: RunContext): Promise<number> {
-  const logFile = openLogFile(options.logFile);
-  const securityFile = options.securityLogFile === undefined ? undefined : openLogFile(options.securityLogFile);
+  const logFile = await openLogFile(options.logFile);
+  const securityFile = options.securityLogFile === undefined ? undefined : await openLogFile(options.securityLogFile);
   const logger = createServiceLogger(logFile, options.verbosity);
   const security = securityFile ? createSecurityLog((line) => securityFile.write(line)) : silentSecurityLog;
   const cleanup = new Cleanup();

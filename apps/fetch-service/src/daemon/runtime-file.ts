@@ -1,8 +1,9 @@
-import { lstat, mkdir, readFile, rm, stat } from 'node:fs/promises';
+import { lstat, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type RuntimeFile, runtimeFileSchema } from '@waybill/contracts';
 import { FetchServiceError, messageOf } from '../errors.js';
+import { makeDirectory } from '../files/make-directory.js';
 import { writeAtomically } from '../files/write-atomically.js';
 
 /** `<runtime dir>/waybill/fetch-service.json`, see `runtimeFileSchema`. */
@@ -21,7 +22,7 @@ export function defaultRuntimeFile(environment: Readonly<Record<string, string |
  */
 export async function writeRuntimeFile(path: string, content: RuntimeFile): Promise<void> {
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await makeDirectory(dirname(path), 0o700);
     await assertOurs(dirname(path));
     await writeAtomically(path, `${JSON.stringify(runtimeFileSchema.parse(content), undefined, 2)}\n`, 0o600);
   } catch (cause) {

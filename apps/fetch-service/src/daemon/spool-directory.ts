@@ -1,6 +1,7 @@
-import { mkdir, open, rm } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FetchServiceError, messageOf, systemCode } from '../errors.js';
+import { makeDirectory } from '../files/make-directory.js';
 
 /** What lies in the spool beside the sessions' own directories, whose names have no dot. */
 export interface StatePaths {
@@ -20,8 +21,7 @@ const probeBytes = 64 * 1024;
 export async function prepareSpool(root: string): Promise<StatePaths> {
   const directory = join(root, '.waybill');
   try {
-    await mkdir(root, { recursive: true, mode: 0o700 });
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await makeDirectory(directory, 0o700);
     await probe(join(directory, `probe-${process.pid}`));
   } catch (cause) {
     throw spoolError(root, cause);

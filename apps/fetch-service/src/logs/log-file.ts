@@ -1,7 +1,7 @@
-import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { destination } from 'pino';
 import { FetchServiceError, messageOf } from '../errors.js';
+import { makeDirectory } from '../files/make-directory.js';
 
 /** Where lines go: a file that can be opened anew after it was moved away, or standard error. */
 export interface LogFile {
@@ -16,10 +16,10 @@ export interface LogFile {
  * @param path file to append to, created with its directory; undefined = standard error
  * @throws FetchServiceError FETCH_LOG_UNWRITABLE
  */
-export function openLogFile(path: string | undefined): LogFile {
+export async function openLogFile(path: string | undefined): Promise<LogFile> {
   if (path === undefined) return { write: (line) => void process.stderr.write(line), reopen() {}, flush() {} };
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    await makeDirectory(dirname(path), 0o755);
     // Synchronous, so that the last line before a crash is there; a line costs some microseconds.
     const file = destination({ dest: path, append: true, sync: true, mode: 0o640 });
     // A full disk must not end the daemon through its log.

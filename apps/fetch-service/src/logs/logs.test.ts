@@ -77,7 +77,7 @@ describe('the log', () => {
 describe('a log file', () => {
   it('is appended to, and opened anew after it was moved away', async () => {
     const path = join(directory, 'sub', 'service.log');
-    const file = openLogFile(path);
+    const file = await openLogFile(path);
     file.write('one\n');
     await rename(path, `${path}.1`);
     file.write('two\n');
@@ -89,10 +89,8 @@ describe('a log file', () => {
 
   it('that cannot be opened is named', async () => {
     await writeFile(join(directory, 'file'), '');
-    expect(() => openLogFile(join(directory, 'file', 'x.log'))).toThrow(
-      expect.objectContaining({ code: 'FETCH_LOG_UNWRITABLE' }),
-    );
-    expect(() => openLogFile(directory)).toThrow(expect.objectContaining({ code: 'FETCH_LOG_UNWRITABLE' }));
+    await expect(openLogFile(join(directory, 'file', 'x.log'))).rejects.toMatchObject({ code: 'FETCH_LOG_UNWRITABLE' });
+    await expect(openLogFile(directory)).rejects.toMatchObject({ code: 'FETCH_LOG_UNWRITABLE' });
   });
 });
 

@@ -91,6 +91,13 @@ describe('the path', () => {
     expect((await stat(path)).mode & 0o777).toBe(0o600);
   });
 
+  it('is made with its directory', async () => {
+    path = join(directory, 'new', 'fetchctl.socket');
+    await open(async () => 'x');
+    expect((await stat(join(directory, 'new'))).mode & 0o777).toBe(0o700);
+    expect((await askDaemon(path, { operation: 'version' })).message).toBe('x');
+  });
+
   it('is taken over from a daemon that is gone', async () => {
     const abandoned = createServer();
     await new Promise<void>((listening) => abandoned.listen(path, listening));
@@ -123,7 +130,8 @@ describe('the path', () => {
   });
 
   it('says so when it cannot be made', async () => {
-    path = join(directory, 'missing', 'fetchctl.socket');
+    await writeFile(join(directory, 'file'), '');
+    path = join(directory, 'file', 'fetchctl.socket');
     await expect(open(async () => 'x')).rejects.toMatchObject({ code: 'FETCH_SOCKET_REFUSED' });
     path = join(directory, 'x'.repeat(120));
     await expect(open(async () => 'x')).rejects.toMatchObject({ code: 'FETCH_SOCKET_REFUSED' });

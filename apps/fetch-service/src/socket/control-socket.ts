@@ -1,8 +1,9 @@
-import { chmod, lstat, mkdir, mkdtemp, rename, rm, unlink } from 'node:fs/promises';
+import { chmod, lstat, mkdtemp, rename, rm, unlink } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { isWaybillError, type Logger, redactText, type SocketRequest, socketRequestSchema } from '@waybill/contracts';
 import { FetchServiceError, messageOf } from '../errors.js';
+import { makeDirectory } from '../files/make-directory.js';
 import { JsonFramer } from './json-framer.js';
 import { clearSocketPath } from './socket-path.js';
 
@@ -140,7 +141,7 @@ function write(socket: Socket, text: string): Promise<void> {
 async function listenPrivately(server: Server, path: string): Promise<void> {
   let folder: string | undefined;
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await makeDirectory(dirname(path), 0o700);
     folder = await mkdtemp(join(dirname(path), '.f'));
     const bound = join(folder, 's');
     await listening(server, bound);
