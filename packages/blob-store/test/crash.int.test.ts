@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { sourceArguments } from '@waybill/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { expectStored, names, pattern } from '../src/conformance.js';
 import { createFileBlobStore } from '../src/index.js';
@@ -50,14 +50,10 @@ describe('kill -9', () => {
   });
 
   async function runAndKill(said: Said, round: number, moment: Moment): Promise<void> {
-    const [hooks, program] = ['from-source.mjs', 'crash-child.ts'].map((name) =>
-      fileURLToPath(new URL(name, import.meta.url)),
-    ) as [string, string];
-    const child = spawn(
-      process.execPath,
-      ['--conditions=waybill-source', '--import', hooks, program, dir, String(round * 1_000_000)],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
-    );
+    const program = sourceArguments(new URL('crash-child.ts', import.meta.url));
+    const child = spawn(process.execPath, [...program, dir, String(round * 1_000_000)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     const ended = once(child, 'exit');
     const lines = createInterface({ input: child.stdout });
     const closed = once(lines, 'close');

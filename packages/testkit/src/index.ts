@@ -9,4 +9,5 @@ export * from './http-upstream.js';
 export * from './npm-registry.js';
 export * from './program.js';
 export * from './raw-upstream.js';
+export * from './run-source.js';
 export * from './throwaway-ca.js';
