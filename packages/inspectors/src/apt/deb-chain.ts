@@ -1,7 +1,7 @@
 import type { ArtifactView, Catalog, InspectionContext, JsonObject, VouchedDigest } from '@waybill/contracts';
 import type { AptTarget, PoolPlace } from './apt-url.js';
 import { linkTo } from './index-check.js';
-import type { PackageRecord, PackagesIndex } from './packages-index.js';
+import type { PackageRecord, PackagesIndex } from './package-table.js';
 import { difference, isListed, type Reading, readingOf } from './readings.js';
 
 export type DebTarget = Extract<AptTarget, { kind: 'deb' }>;

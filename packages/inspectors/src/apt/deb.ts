@@ -13,7 +13,7 @@ import { type DebArchive, readDeb } from './deb-archive.js';
 import { checkDeb, type DebTarget, type ListedPackage } from './deb-chain.js';
 import { FormatProblem } from './format-problem.js';
 import { linkTo } from './index-check.js';
-import type { PackageRecord } from './packages-index.js';
+import type { PackageRecord } from './package-table.js';
 import type { Repository } from './repositories.js';
 
 const debType = 'application/vnd.debian.binary-package';

@@ -7,7 +7,8 @@ import { checkDeb, type DebTarget, describePackage, packagesScope, vouchedDebDig
 import { decompressAny } from './decompress.js';
 import { FormatProblem } from './format-problem.js';
 import { checkIndex, claimIndex, linkTo } from './index-check.js';
-import { maxPackagesBytes, type PackagesIndex, parsePackages } from './packages-index.js';
+import type { PackagesIndex } from './package-table.js';
+import { maxPackagesBytes, parsePackages } from './packages-index.js';
 import type { Repository } from './repositories.js';
 
 /** What a claimed request asks for. */
