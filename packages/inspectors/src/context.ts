@@ -3,6 +3,7 @@ import type { CatalogCache } from './catalog-cache.js';
 import { createDeadline, untilAborted } from './deadline.js';
 import { InspectorError } from './errors.js';
 import { createScratch, type ScratchDirectory } from './scratch.js';
+import type { Slots } from './slots.js';
 
 /** What a context is made of. */
 export interface ContextOptions {
@@ -12,6 +13,8 @@ export interface ContextOptions {
   readonly clock: Clock;
   readonly scratchDir: string;
   readonly scratchBytes: number;
+  /** How many inspections may use scratch directories, and so programs, at a time. */
+  readonly slots: Slots;
   readonly timeoutMs: number;
   readonly logger: Logger;
   /** Fires when the process stops. */
@@ -34,6 +37,7 @@ export function openContext(options: ContextOptions): OpenContext {
   const deadline = createDeadline(AbortSignal.any([services.signal, options.closing]), options.timeoutMs);
   const { signal } = deadline;
   const scratches: ScratchDirectory[] = [];
+  let slot: Promise<() => void> | undefined;
   const context: InspectionContext = {
     signal,
     now: options.clock.now(),
@@ -48,6 +52,8 @@ export function openContext(options: ContextOptions): OpenContext {
       );
     },
     async scratch() {
+      slot ??= options.slots.take(signal);
+      await slot;
       signal.throwIfAborted();
       const scratch = await createScratch({
         parent: options.scratchDir,
@@ -66,6 +72,10 @@ export function openContext(options: ContextOptions): OpenContext {
       deadline.dispose();
       deadline.abort(new InspectorError('INSPECTOR_ABORTED', 'the inspection is over'));
       await Promise.allSettled(scratches.map((scratch) => scratch.remove()));
+      await slot?.then(
+        (give) => give(),
+        () => {},
+      );
     },
   };
 }

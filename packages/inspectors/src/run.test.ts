@@ -314,6 +314,30 @@ describe('scratch directories', () => {
     expect(await readdir(parent())).toEqual([]);
   });
 
+  it('are used by so many inspections at a time', async () => {
+    let open = 0;
+    let most = 0;
+    const { session } = bind(
+      [
+        saying('a.x', async (_artifact, _expected, context) => {
+          await Promise.all([context.scratch(), context.scratch()]);
+          open += 1;
+          most = Math.max(most, open);
+          await new Promise((resolve) => setTimeout(resolve, 5));
+          open -= 1;
+          return approved('yes');
+        }),
+      ],
+      { scratchInspections: 2 },
+    );
+    const claims = session.inspectRequest(request);
+    const all = await Promise.all(
+      Array.from({ length: 6 }, () => session.inspectArtifact(artifact, claims, services())),
+    );
+    expect(all.map(({ inspections }) => inspections.get('a.x')?.opinion)).toEqual(Array(6).fill('Approved'));
+    expect(most).toBe(2);
+  });
+
   it('of dead processes are removed at start, of living ones kept', async () => {
     await mkdir(join(parent(), 'inspection-999999999-a'), { recursive: true });
     await mkdir(join(parent(), `inspection-${process.pid}-b`));

@@ -17,6 +17,7 @@ import type { Inspector } from './inspector.js';
 import { assertUniqueIds, createInspectorRegistry } from './registry.js';
 import { failure, inspectRequest, isPending } from './request-phase.js';
 import { removeStaleScratch } from './scratch.js';
+import { createSlots } from './slots.js';
 
 /** What all inspectors of a process share. */
 export interface InspectorRuntimeOptions {
@@ -27,6 +28,8 @@ export interface InspectorRuntimeOptions {
   readonly scratchDir: string;
   /** Bytes one inspection may write there. Default 8 GiB. */
   readonly scratchBytes?: number | undefined;
+  /** How many inspections may run programs at a time; others wait. Default 4. */
+  readonly scratchInspections?: number | undefined;
   /** Memory for parsed indexes, as their parsers weigh them. Default 96 MiB. */
   readonly catalogCacheBytes?: number | undefined;
   /** Time limit of one artifact's inspections, unless the configuration sets one; 0 = none. Default 300 000. */
@@ -51,6 +54,7 @@ export interface InspectorRuntime {
 
 export function createInspectorRuntime(options: InspectorRuntimeOptions): InspectorRuntime {
   const cache = createCatalogCache({ blobs: options.blobs, maxBytes: options.catalogCacheBytes ?? 96 * 2 ** 20 });
+  const slots = createSlots(options.scratchInspections ?? 4);
   const closing = new AbortController();
   const running = new Set<Promise<unknown>>();
 
@@ -71,6 +75,7 @@ export function createInspectorRuntime(options: InspectorRuntimeOptions): Inspec
         clock: options.clock ?? systemClock,
         scratchDir: options.scratchDir,
         scratchBytes: options.scratchBytes ?? 8 * 2 ** 30,
+        slots,
         timeoutMs: config.limits?.['inspection-timeout-ms'] ?? options.timeoutMs ?? 300_000,
         logger: options.logger ?? silentLogger,
         closing: closing.signal,

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -62,16 +62,24 @@ async function startForwarder(
         );
         await queue;
       }
-      response.writeHead(got.status, { 'content-type': got.headers.get('content-type') ?? '' }).end(body);
+      response
+        .writeHead(got.status, { 'content-type': got.headers.get('content-type') ?? '' })
+        .end(toForwarder(body, got));
     };
     answer().catch((error: unknown) => response.destroy(error as Error));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const own = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  // Not every client replaces the host of dist.tarball by that of its registry.
+  const toForwarder = (body: Buffer, { headers }: Response) =>
+    headers.get('content-type')?.includes('json')
+      ? body.toString('utf8').replaceAll(`"${upstream.href}`, `"${own}`)
+      : body;
   close.push(async () => {
     server.close();
     server.closeAllConnections();
   });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, seen };
+  return { url: own, seen };
 }
 
 async function npm(registry: string, cache: string, ...args: string[]): Promise<void> {
@@ -107,5 +115,18 @@ describe('the registry that npm is configured for', () => {
     expect(refusals(seen)).toEqual([]);
     expect(tarballsOf(seen).length).toBeGreaterThan(packages.length);
     expect(session.companionsAsked.length).toBe(tarballsOf(seen).length);
+  });
+
+  it('what pnpm reads is approved too', async () => {
+    const { url, seen } = await startForwarder(newSession());
+    const project = join(directory, 'pnpm');
+    await mkdir(project);
+    await writeFile(join(project, 'package.json'), '{"name":"x","version":"1.0.0"}');
+    await writeFile(join(project, 'pnpm-workspace.yaml'), `packages: []\nregistries:\n  default: ${url}\n`);
+    await writeFile(join(project, '.npmrc'), `registry=${url}\n`);
+    const own = [`--registry=${url}`, `--store-dir=${join(project, 'store')}`, `--cache-dir=${join(project, 'cache')}`];
+    await run('pnpm', ['add', '--ignore-scripts', ...own, ...packages], { cwd: project });
+    expect(refusals(seen)).toEqual([]);
+    expect(tarballsOf(seen).length).toBeGreaterThan(packages.length);
   });
 });

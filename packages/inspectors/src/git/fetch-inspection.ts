@@ -1,15 +1,9 @@
-import {
-  type ArtifactInspection,
-  type ArtifactView,
-  formatPurl,
-  type InspectionContext,
-  type JsonObject,
-  type VouchLink,
-} from '@waybill/contracts';
+import type { ArtifactInspection, ArtifactView, InspectionContext } from '@waybill/contracts';
 import { approved, rejected } from '../opinions.js';
+import { approveFetch, fetchResultType } from './fetch-approval.js';
 import { type FetchResult, readFetchResult } from './fetch-result.js';
-import { type ListedWant, listedWants } from './listed-wants.js';
-import { earlierPacks, packAttributes, packKind, packScope } from './pack-catalog.js';
+import { listedWants } from './listed-wants.js';
+import { earlierPacks } from './pack-catalog.js';
 import { GitFormatError } from './pkt-line.js';
 import type { AllowedRepository } from './repository-url.js';
 import { createScratchRepository, type PackFacts, type ScratchRepository } from './scratch-repository.js';
@@ -43,7 +37,7 @@ function inspectRound({ request, repository }: FetchQuestion, result: FetchResul
   if (request.done) return rejected('the client asked for a pack and none came');
   return approved('a round of negotiation, without a pack', {
     metadata: {
-      type: resultType,
+      type: fetchResultType,
       name: repository.name,
       vendor: repository.host,
       description: 'git fetch negotiation',
@@ -79,7 +73,7 @@ async function inspectPack(
   const absent = (await scratch.missing(wants)).filter((oid) => !request.haves.includes(oid));
   if (absent.length > 0) return unproven(absent, base.isComplete);
   const listed = await listedWants(context, question.repository.url, wants);
-  return approve(question, {
+  return approveFetch(question, {
     wants,
     listed,
     shallow,
@@ -155,74 +149,3 @@ function unproven(absent: readonly string[], isComplete: boolean): ArtifactInspe
 
 const freshHint =
   'the client builds on objects from before this session; clone afresh in the session so that all of it can be checked';
-const resultType = 'application/x.git.upload-pack-result.fetch';
-const namedInChain = 20;
-
-interface Proof {
-  readonly wants: readonly string[];
-  readonly listed: readonly ListedWant[];
-  readonly shallow: readonly string[];
-  readonly annotations: JsonObject;
-}
-
-function approve({ repository, request }: FetchQuestion, proof: Proof): ArtifactInspection {
-  const { wants, listed, shallow } = proof;
-  const main = mainWant(wants, listed);
-  const version = tagOf(main, listed) ?? main;
-  const unlisted = wants.filter((oid) => !listed.some((want) => want.oid === oid));
-  const base = repository.url.replace(/^(https:\/\/[^/]+?):443\//, '$1/');
-  return approved(
-    `${wants.length === 1 ? 'the wanted object is' : `all ${wants.length} wanted objects are`} in the pack`,
-    {
-      metadata: {
-        type: resultType,
-        name: repository.name,
-        version,
-        vendor: repository.host,
-        description: `git fetch${request.isShallow ? ', shallow' : ''}`,
-        'content-id': main,
-        purl: formatPurl({
-          type: 'generic',
-          name: repository.name,
-          version,
-          qualifiers: { vcs_url: `git+${base}@${main}` },
-        }),
-      },
-      vouchedBy: [repository.origin, ...links(wants, listed)],
-      provides: [{ scope: packScope(repository.url), kind: packKind, attributes: packAttributes(request, shallow) }],
-      annotations: {
-        ...proof.annotations,
-        wants: wants.slice(0, 200),
-        heads: names(listed, 'refs/heads/'),
-        tags: names(listed, 'refs/tags/'),
-        ...(unlisted.length > 0 && { 'not-advertised': unlisted.slice(0, 200) }),
-        ...(shallow.length > 0 && { shallow: shallow.slice(0, 200) }),
-      },
-    },
-  );
-}
-
-/** The lists of refs in which wants stand, then the ids themselves. */
-function links(wants: readonly string[], listed: readonly ListedWant[]): VouchLink[] {
-  const lists = new Map<string, VouchLink>(listed.map(({ list }) => [list.sha256, list]));
-  const ids = wants
-    .slice(0, namedInChain)
-    .map((oid): VouchLink => ({ kind: 'digest', id: `git:${oid}`, name: 'object id wanted by the client' }));
-  return [...[...lists.values()].slice(0, namedInChain), ...ids];
-}
-
-/** What HEAD points to when it was wanted, else the first want. */
-function mainWant(wants: readonly string[], listed: readonly ListedWant[]): string {
-  return listed.find(({ refs }) => refs.includes('HEAD'))?.oid ?? (wants[0] as string);
-}
-
-function tagOf(oid: string, listed: readonly ListedWant[]): string | undefined {
-  const tags = listed
-    .filter((want) => want.oid === oid)
-    .flatMap(({ refs }) => refs.filter((ref) => ref.startsWith('refs/tags/')));
-  return tags[0]?.slice('refs/tags/'.length);
-}
-
-function names(listed: readonly ListedWant[], prefix: string): string[] {
-  return [...new Set(listed.flatMap(({ refs }) => refs.filter((ref) => ref.startsWith(prefix))))].slice(0, 100);
-}

@@ -26,7 +26,7 @@ export function refsScope(repository: string): string {
 }
 
 const serviceLine = '# service=git-upload-pack';
-const maxRefs = 2_000_000;
+const maxRefs = 500_000;
 
 /**
  * Reads an advertisement of protocol 0, 1 or 2. Servers may leave out the service line in version 2.
