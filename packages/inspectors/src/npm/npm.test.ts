@@ -499,7 +499,7 @@ describe('what vouches for a tarball', () => {
       { scope: 'npm.packument:npm.registries.default:@s/pad', kind: 'npm.packument' },
     ]);
     const found = await session.download(tarballUrl, { body: tarball });
-    const link = { kind: 'artifact', sha256: index.sha256, inspector: 'npm.packument', name: 'npm.packument' };
+    const link = { kind: 'artifact', sha256: index.sha256, inspector: 'npm.packument', name: 'packument of @s/pad' };
     expect(found.artifact.get('npm.tarball')?.vouchedBy).toEqual([link]);
     expect(found.vouched).toEqual([
       { digests: [{ algorithm: 'sha512', hex: hash('sha512', tarball) }], vouchedBy: link },

@@ -36,7 +36,12 @@ export async function findVouchers(places: readonly TarballPlace[], context: Ins
       for (const { ref, value } of await trustedPackuments(context, scope)) {
         const listed = findTarball(value, place);
         if (!listed) continue;
-        const link = { kind: 'artifact', sha256: ref.sha256, inspector: ref.inspector, name: ref.name } as const;
+        const link = {
+          kind: 'artifact',
+          sha256: ref.sha256,
+          inspector: ref.inspector,
+          name: `packument of ${listed.name}`,
+        } as const;
         vouchers.push({ listed, link, registry });
       }
       if (vouchers.length > 0) break;
