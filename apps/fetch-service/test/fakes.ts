@@ -23,7 +23,7 @@ import type { SecurityLog } from '../src/logs/security-log.js';
 export function memoryStore(): SessionStore & { readonly sessions: Map<string, SessionRecord> } {
   const sessions = new Map<string, SessionRecord>();
   const records: ExchangeRecord[] = [];
-  const rank: Record<SessionState, number> = { open: 0, revoked: 1, expired: 2, ended: 3 };
+  const rank: Record<SessionState, number> = { open: 0, revoked: 1, expired: 2, ended: 2 };
   const of = (sessionId: string) => records.filter((record) => record.sessionId === sessionId);
   const artifactsOf = (sessionId: string): StoredArtifact[] => {
     const bySha = Map.groupBy(

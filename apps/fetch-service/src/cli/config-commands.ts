@@ -1,6 +1,5 @@
 import { stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import { aptKeyProblems } from '@waybill/inspectors';
 import { type Command, Option } from 'commander';
 import { readAclText } from '../config/acl-config.js';
 import { type Finding, formatFinding } from '../config/finding.js';
@@ -100,11 +99,7 @@ async function check(file: string, type: ConfigType | undefined, { out }: Comman
 }
 
 async function findingsOf(text: string, type: ConfigType): Promise<readonly Finding[]> {
-  if (type === 'acl') return readAclText(text).findings;
-  const { config, findings } = readInspectorsText(text);
-  // Read by the library that will use the keys; the check above only knows their envelope, but its line.
-  const problems = config ? await aptKeyProblems(config) : [];
-  return [...findings, ...problems.map((message): Finding => ({ severity: 'error', path: '', message }))];
+  return (type === 'acl' ? readAclText(text) : await readInspectorsText(text)).findings;
 }
 
 function typeOf(path: string, text: string): ConfigType {

@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { KeyProblems } from '../config/inspectors-config.js';
 import { readKeyFile, trustedKeyFiles } from './apt-keys.js';
 import { type AptSource, parseDeb822Sources, parseSourcesList } from './apt-sources.js';
 import type { Found } from './npm-origins.js';
@@ -18,7 +19,7 @@ export interface AptOrigin {
 }
 
 /** Asks apt where its sources and keys lie and reads them. */
-export async function findAptOrigins(run: RunProgram): Promise<Found<AptOrigin>> {
+export async function findAptOrigins(run: RunProgram, keyProblems: KeyProblems): Promise<Found<AptOrigin>> {
   const places = await askPlaces(run);
   if (typeof places === 'string') return { origins: [], notes: [`${places}: no apt section`] };
   const sources = await readSources(places);
@@ -27,7 +28,7 @@ export async function findAptOrigins(run: RunProgram): Promise<Found<AptOrigin>>
   for (const source of sources) {
     const usable = usableUris(source, notes);
     if (usable.length === 0) continue;
-    const keys = await keysOf(source, places, notes);
+    const keys = await usableKeys(await keysOf(source, places, notes), keyProblems, notes);
     if (keys.length === 0) {
       notes.push(`no key was found for ${usable.map(({ href }) => href).join(', ')}: left out`);
       continue;
@@ -126,6 +127,18 @@ async function keysOf(source: AptSource, places: AptPlaces, notes: string[]): Pr
     else notes.push(read.problem);
   }
   return keys;
+}
+
+/** A key that the inspectors cannot read would keep the service from starting; others beside it still count. */
+async function usableKeys(keys: readonly string[], keyProblems: KeyProblems, notes: string[]): Promise<string[]> {
+  const usable: string[] = [];
+  for (const key of keys) {
+    const repository = { urls: [], suites: [], components: [], 'public-key': key, 'allow-expired': false };
+    const [problem] = await keyProblems({ apt: { repositories: { keys: repository } } });
+    if (problem) notes.push(`a key was left out: ${problem.replace(/^apt\.repositories\.keys: /, '')}`);
+    else usable.push(key);
+  }
+  return usable;
 }
 
 /** The last part of the path says most (`debian`, `debian-security`), else the host. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readAclText } from '../config/acl-config.js';
-import { readInspectorsText } from '../config/inspectors-config.js';
+import { type KeyProblems, readInspectorsText } from '../config/inspectors-config.js';
 import { armorPublicKeys } from '../openpgp/armor.js';
 import { parseDeb822Sources, parseSourcesList } from './apt-sources.js';
 import { createConfiguration, writeConfiguration } from './init.js';
@@ -33,7 +33,10 @@ function machine(answers: Partial<Record<'npm' | 'apt-config' | 'git', ProgramRe
   return async (program) => answers[program as 'npm'] ?? defaults[program] ?? { missing: true };
 }
 
-const all = { clients: [], gitUrls: [] };
+/** The keys of these tests are envelopes without a key in them. */
+const keyProblems: KeyProblems = async () => [];
+const read = (text: string) => readInspectorsText(text, keyProblems);
+const all = { clients: [], gitUrls: [], keyProblems };
 const npm = (config: object): ProgramResult => ({ output: JSON.stringify(config) });
 
 describe('npm', () => {
@@ -48,7 +51,7 @@ describe('npm', () => {
       }),
     });
     const { inspectors, notes } = await createConfiguration({ ...all, run });
-    const { config, findings } = readInspectorsText(inspectors);
+    const { config, findings } = await read(inspectors);
     expect(findings).toEqual([]);
     expect(config?.npm?.registries).toEqual({
       default: { url: 'https://registry.example/npm/', tarballs: [] },
@@ -66,7 +69,7 @@ describe('npm', () => {
       return args[1] === 'get' ? { output: 'https://r.example/\n' } : npm({});
     };
     expect(
-      readInspectorsText((await createConfiguration({ ...all, run })).inspectors).config?.npm?.registries.default?.url,
+      (await read((await createConfiguration({ ...all, run })).inspectors)).config?.npm?.registries.default?.url,
     ).toBe('https://r.example/');
   });
 });
@@ -110,7 +113,7 @@ Components: main
     );
     await writeFile(join(root, 'sources.list.d', 'ignored.list.save'), 'deb http://saved.example/ x main\n');
     const { inspectors } = await createConfiguration({ ...all, run: machine({}) });
-    const { config, findings } = readInspectorsText(inspectors);
+    const { config, findings } = await read(inspectors);
     expect(findings).toEqual([]);
     expect(config?.apt?.repositories).toEqual({
       debian: expect.objectContaining({
@@ -131,7 +134,7 @@ Components: main
     await writeFile(join(root, 'trusted.gpg.d', 'a.gpg'), keyring);
     await writeFile(join(root, 'sources.list'), 'deb http://deb.registry.example/debian stable main\n');
     const { inspectors } = await createConfiguration({ ...all, run: machine({}) });
-    expect(readInspectorsText(inspectors).config?.apt?.repositories.debian?.['public-key']).toBe(armored);
+    expect((await read(inspectors)).config?.apt?.repositories.debian?.['public-key']).toBe(armored);
   });
 
   it.each([
@@ -148,9 +151,18 @@ Components: main
       ...all,
       run: machine({ npm: npm({ registry: 'https://r.example/' }) }),
     });
-    expect(readInspectorsText(inspectors).config).not.toHaveProperty('apt');
+    expect((await read(inspectors)).config).not.toHaveProperty('apt');
     expect(notes.join('\n')).toContain(why);
     expect(inspectors).toContain(why);
+  });
+
+  it('leaves out keys that the inspectors cannot read', async () => {
+    await writeFile(join(root, 'trusted.gpg.d', 'a.gpg'), keyring);
+    await writeFile(join(root, 'sources.list'), 'deb http://deb.registry.example/debian stable main\n');
+    const run = machine({ npm: npm({ registry: 'https://r.example/' }) });
+    const { notes, inspectors } = await createConfiguration({ clients: [], gitUrls: [], run });
+    expect(notes.join('\n')).toMatch(/a key was left out: block 1 of public-key cannot be read/);
+    expect((await read(inspectors)).config).not.toHaveProperty('apt');
   });
 
   it('says what kind of key file it cannot read', async () => {
@@ -198,7 +210,7 @@ describe('git', () => {
       gitUrls: ['https://git.example/team', 'https://*.example:443/**'],
       run,
     });
-    expect(readInspectorsText(inspectors).config).toEqual({
+    expect((await read(inspectors)).config).toEqual({
       git: {
         urls: ['https://git.example:443/team/**', 'https://*.example:443/**', 'https://mirror.example:443/git/**'],
       },

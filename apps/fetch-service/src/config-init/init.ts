@@ -1,8 +1,9 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { aptKeyProblems } from '@waybill/inspectors';
 import { readAclText } from '../config/acl-config.js';
 import { formatFinding } from '../config/finding.js';
-import { readInspectorsText } from '../config/inspectors-config.js';
+import { type KeyProblems, readInspectorsText } from '../config/inspectors-config.js';
 import { configFiles } from '../config/service-configuration.js';
 import { FetchServiceError, messageOf } from '../errors.js';
 import { makeDirectory } from '../files/make-directory.js';
@@ -23,6 +24,8 @@ export interface InitOptions {
   readonly clients: readonly Client[];
   readonly gitUrls: readonly string[];
   readonly run?: RunProgram;
+  /** Whether a key can be used; replaced in tests. */
+  readonly keyProblems?: KeyProblems;
 }
 
 /** Files to write and what a person should know of them. */
@@ -38,11 +41,11 @@ export interface InitResult {
  * @throws FetchServiceError FETCH_ORIGINS_NOT_FOUND
  */
 export async function createConfiguration(options: InitOptions): Promise<InitResult> {
-  const run = options.run ?? runProgram;
+  const { run = runProgram, keyProblems = aptKeyProblems } = options;
   const wanted = options.clients.length > 0 ? options.clients : clients;
   const nothing = { origins: [], notes: [] };
   const npm = wanted.includes('npm') ? await findNpmOrigins(run) : nothing;
-  const apt = wanted.includes('apt') ? await findAptOrigins(run) : nothing;
+  const apt = wanted.includes('apt') ? await findAptOrigins(run, keyProblems) : nothing;
   const git = wanted.includes('git') ? await findGitOrigins(run, options.gitUrls) : nothing;
   const notes = [...npm.notes, ...apt.notes, ...git.notes];
   const counts = { npm: npm.origins.length, apt: apt.origins.length, git: git.origins.length };
@@ -53,7 +56,7 @@ export async function createConfiguration(options: InitOptions): Promise<InitRes
   }
   const inspectors = renderInspectors({ npm: npm.origins, apt: apt.origins, git: git.origins }, notes);
   const acl = renderAcl();
-  assertValid(inspectors, acl);
+  await assertValid(inspectors, acl, keyProblems);
   const summary = `npm registries: ${counts.npm}, apt repositories: ${counts.apt}, git patterns: ${counts.git}`;
   return { inspectors, acl, notes, summary };
 }
@@ -94,8 +97,8 @@ export async function writeConfiguration(directory: string, result: InitResult, 
 }
 
 /** A file of ours that the service then refuses would be our fault, and found at the worst time. */
-function assertValid(inspectors: string, acl: string): void {
-  const findings = [...readInspectorsText(inspectors).findings, ...readAclText(acl).findings];
+async function assertValid(inspectors: string, acl: string, keyProblems: KeyProblems): Promise<void> {
+  const findings = [...(await readInspectorsText(inspectors, keyProblems)).findings, ...readAclText(acl).findings];
   const errors = findings.filter(({ severity }) => severity === 'error').map((finding) => formatFinding(finding));
   if (errors.length > 0) {
     throw new FetchServiceError(

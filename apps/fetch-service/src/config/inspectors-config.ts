@@ -1,4 +1,5 @@
 import { type InspectorsConfig, inspectorsConfigSchema } from '@waybill/contracts';
+import { aptKeyProblems } from '@waybill/inspectors';
 import { compileUrlGlob, PolicyError, urlGlobWarning } from '@waybill/policy';
 import { messageOf } from '../errors.js';
 import { publicKeyFault } from '../openpgp/armor.js';
@@ -12,27 +13,54 @@ export interface CheckedConfig<Config> {
 }
 
 /** Names of the sections that `inspectors.yaml` knows. */
-export const sectionNames = Object.keys(inspectorsConfigSchema.shape);
+const sectionNames = Object.keys(inspectorsConfigSchema.shape);
+
+/** Tells which keys of `apt.repositories` cannot be used, one text each that begins with the repository's path. */
+export type KeyProblems = (config: InspectorsConfig) => Promise<readonly string[]>;
 
 /** Reads the text of an `inspectors.yaml`: syntax, keys and types, then globs and OpenPGP keys, all faults at once. */
-export function readInspectorsText(text: string): CheckedConfig<InspectorsConfig> {
+export async function readInspectorsText(
+  text: string,
+  keyProblems: KeyProblems = aptKeyProblems,
+): Promise<CheckedConfig<InspectorsConfig>> {
   const read = readYaml(text, inspectorsConfigSchema);
   if ('findings' in read) return { config: undefined, findings: read.findings.map(withSuggestion) };
-  return checked(read.value, checkValues(read.value, read.place));
+  return checked(read.value, read.place, keyProblems);
 }
 
 /** The same for a value that came as JSON; findings have no line. */
-export function readInspectorsValue(value: unknown): CheckedConfig<InspectorsConfig> {
+export async function readInspectorsValue(
+  value: unknown,
+  keyProblems: KeyProblems = aptKeyProblems,
+): Promise<CheckedConfig<InspectorsConfig>> {
   const parsed = inspectorsConfigSchema.safeParse(value);
   if (!parsed.success) return { config: undefined, findings: findingsOf(parsed.error).map(withSuggestion) };
-  return checked(
-    parsed.data,
-    checkValues(parsed.data, () => ({})),
-  );
+  return checked(parsed.data, () => ({}), keyProblems);
 }
 
-function checked(config: InspectorsConfig, findings: readonly Finding[]): CheckedConfig<InspectorsConfig> {
-  return { config: findings.some(({ severity }) => severity === 'error') ? undefined : config, findings };
+type PlaceOf = (path: readonly PropertyKey[]) => Place;
+
+async function checked(
+  config: InspectorsConfig,
+  place: PlaceOf,
+  keyProblems: KeyProblems,
+): Promise<CheckedConfig<InspectorsConfig>> {
+  const found = checkValues(config, place);
+  const isBad = (findings: readonly Finding[]) => findings.some(({ severity }) => severity === 'error');
+  // Read by the library that will use the keys; what is checked before only knows their envelope.
+  const findings = isBad(found) ? found : [...found, ...keyFindings(config, await keyProblems(config), place)];
+  return { config: isBad(findings) ? undefined : config, findings };
+}
+
+function keyFindings(config: InspectorsConfig, problems: readonly string[], place: PlaceOf): Finding[] {
+  const names = Object.keys(config.apt?.repositories ?? {}).sort((a, b) => b.length - a.length);
+  return problems.map((problem) => {
+    const name = names.find((candidate) => problem.startsWith(`apt.repositories.${candidate}: `));
+    if (name === undefined) return { severity: 'error', path: '', message: problem };
+    const path = ['apt', 'repositories', name, 'public-key'];
+    const message = problem.slice(`apt.repositories.${name}: `.length);
+    return { severity: 'error', path: formatPath(path), message, ...place(path) };
+  });
 }
 
 /** What types cannot say: every glob compiles, every key can be read. */

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { armorPublicKeys } from '../openpgp/armor.js';
 import { readAclText } from './acl-config.js';
 import { formatFinding } from './finding.js';
-import { readInspectorsText, readInspectorsValue } from './inspectors-config.js';
+import { type KeyProblems, readInspectorsText, readInspectorsValue } from './inspectors-config.js';
 import { loadServiceConfiguration } from './service-configuration.js';
 
 const key = armorPublicKeys(new Uint8Array([0xc6, 3, 4, 0, 0]));
@@ -19,12 +19,15 @@ ${more}      public-key: |
         ${publicKey}
 `;
 
-const said = (text: string) =>
-  readInspectorsText(text).findings.map((finding) => formatFinding(finding, 'inspectors.yaml'));
+/** The keys of these tests are envelopes without a key in them. */
+const anyKey: KeyProblems = async () => [];
+const read = (text: string) => readInspectorsText(text, anyKey);
+const said = async (text: string) =>
+  (await read(text)).findings.map((finding) => formatFinding(finding, 'inspectors.yaml'));
 
 describe('inspectors.yaml', () => {
-  it('takes the sections of the seed and ours', () => {
-    const { config, findings } = readInspectorsText(`
+  it('takes the sections of the seed and ours', async () => {
+    const { config, findings } = await read(`
 git: {urls: ["https://git.example:443/**"]}
 crafts: {urls: []}
 snap: {snap-declaration: [{name: publisher-id, value: [canonical]}]}
@@ -39,14 +42,14 @@ limits: {hold: whole}
     expect(config?.apt?.repositories.debian?.components).toEqual(['*', '**']);
   });
 
-  it('knows the old name of suites', () => {
-    expect(readInspectorsText(apt().replace('suites', 'dists')).config?.apt?.repositories.debian?.suites).toEqual([
+  it('knows the old name of suites', async () => {
+    expect((await read(apt().replace('suites', 'dists'))).config?.apt?.repositories.debian?.suites).toEqual([
       'stable*',
     ]);
   });
 
-  it('allows nothing when empty', () => {
-    expect(readInspectorsText('# nothing\n')).toEqual({ config: {}, findings: [] });
+  it('allows nothing when empty', async () => {
+    expect(await read('# nothing\n')).toEqual({ config: {}, findings: [] });
   });
 
   it.each<[string, string, string | RegExp]>([
@@ -97,10 +100,10 @@ limits: {hold: whole}
       'a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\n',
       /alias/i,
     ],
-  ])('names the place of %s', (_name, text, expected) => {
-    const lines = said(text);
+  ])('names the place of %s', async (_name, text, expected) => {
+    const lines = await said(text);
     expect(lines.join('\n')).toMatch(expected);
-    expect(readInspectorsText(text).config).toBeUndefined();
+    expect((await read(text)).config).toBeUndefined();
   });
 
   it.each<[string, string, string]>([
@@ -110,26 +113,34 @@ limits: {hold: whole}
     ['a changed key', key.replace('xgME', 'xgMF'), 'the checksum does not fit'],
     ['another packet', armorPublicKeys(new Uint8Array([0xc2, 1, 0])), 'does not begin with a public key'],
     ['a second block that is damaged', key + key.replace('xgME', 'x???'), 'block 2 of 2: '],
-  ])('refuses %s', (_name, publicKey, expected) => {
-    expect(said(apt('', publicKey.replaceAll('\n', '\n        ').trimEnd())).join('\n')).toContain(expected);
+  ])('refuses %s', async (_name, publicKey, expected) => {
+    expect((await said(apt('', publicKey.replaceAll('\n', '\n        ').trimEnd()))).join('\n')).toContain(expected);
   });
 
-  it('reports all faults at once', () => {
-    expect(said('git: {urls: ["["]}\ncrafts: {urls: ["{"]}\n')).toHaveLength(2);
+  it('reports all faults at once', async () => {
+    expect(await said('git: {urls: ["["]}\ncrafts: {urls: ["{"]}\n')).toHaveLength(2);
   });
 
-  it('warns of patterns that can never match', () => {
-    const { config, findings } = readInspectorsText('git: {urls: ["https://git.example/**"]}');
+  it('warns of patterns that can never match', async () => {
+    const { config, findings } = await read('git: {urls: ["https://git.example/**"]}');
     expect(config).toBeDefined();
     expect(formatFinding(findings[0] ?? { severity: 'error', path: '', message: '' }, 'f')).toMatch(
       /^f:1:14: warning: git\.urls\[0\]: .*:443/,
     );
   });
 
-  it('checks values that came as JSON', () => {
-    expect(readInspectorsValue({ git: { urls: ['['] } }).findings.map((finding) => formatFinding(finding))).toEqual([
-      expect.stringMatching(/^git\.urls\[0\]: /),
+  it('names a key that the inspectors cannot read, at its line', async () => {
+    const { config, findings } = await readInspectorsText(apt());
+    expect(config).toBeUndefined();
+    expect(findings.map((finding) => formatFinding(finding, 'f'))).toEqual([
+      expect.stringMatching(/^f:6:7: apt\.repositories\.debian\.public-key: block 1 of public-key cannot be read: /),
     ]);
+  });
+
+  it('checks values that came as JSON', async () => {
+    expect(
+      (await readInspectorsValue({ git: { urls: ['['] } })).findings.map((finding) => formatFinding(finding)),
+    ).toEqual([expect.stringMatching(/^git\.urls\[0\]: /)]);
   });
 });
 
@@ -188,19 +199,19 @@ describe('loadServiceConfiguration', () => {
       'git: {urls: ["https://a.example:443/**"]}\ncrafts: {urls: ["https://c.example:443/**"]}\n',
     );
     const configuration = await loadServiceConfiguration(directory);
-    const session = configuration.forSession({ git: { urls: ['https://b.example:443/**'] }, crafts: null });
+    const session = await configuration.forSession({ git: { urls: ['https://b.example:443/**'] }, crafts: null });
     expect(session).toEqual({
       git: { urls: ['https://b.example:443/**'] },
       crafts: { urls: ['https://c.example:443/**'] },
     });
-    expect(configuration.forSession(undefined)).toBe(configuration.inspectors);
+    expect(await configuration.forSession(undefined)).toBe(configuration.inspectors);
     for (const [sections, message] of [
       [{ gti: {} }, 'inspectors-configuration: gti: unknown section'],
       [{ git: { urls: ['['] } }, 'inspectors-configuration: git.urls[0]: '],
       [[], 'expected an object'],
       ['x', 'expected an object'],
     ] as const) {
-      expect(() => configuration.forSession(sections)).toThrow(message);
+      await expect(configuration.forSession(sections)).rejects.toThrow(message);
     }
   });
 

@@ -22,7 +22,7 @@ export interface ServiceConfiguration {
    * The configuration of one session: a section that `sections` names replaces the service's, others are inherited.
    * @throws FetchServiceError FETCH_REQUEST_INVALID
    */
-  forSession(sections?: unknown): InspectorsConfig;
+  forSession(sections?: unknown): Promise<InspectorsConfig>;
   /**
    * Validates a text and, unless `validateOnly`, makes it current and writes its file.
    * @throws FetchServiceError FETCH_CONFIG_INVALID, FETCH_CONFIG_UNWRITABLE
@@ -45,7 +45,7 @@ export async function loadServiceConfiguration(
   const aclFile = join(directory, configFiles.acl);
   const aclText = await readOptional(aclFile);
   const warnings: string[] = [];
-  let inspectors = accept(readInspectorsText(inspectorsText), inspectorsFile, warnings);
+  let inspectors = accept(await readInspectorsText(inspectorsText), inspectorsFile, warnings);
   let acl = aclText === undefined ? undefined : accept(readAclText(aclText), aclFile, warnings);
   return {
     directory,
@@ -65,7 +65,7 @@ export async function loadServiceConfiguration(
       const next =
         type === 'acl'
           ? { type: 'acl' as const, config: accept(readAclText(text), name, found) }
-          : { type: 'inspectors' as const, config: accept(readInspectorsText(text), name, found) };
+          : { type: 'inspectors' as const, config: accept(await readInspectorsText(text), name, found) };
       if (validateOnly) return;
       await store(join(directory, name), text);
       if (next.type === 'acl') acl = next.config;
@@ -77,13 +77,13 @@ export async function loadServiceConfiguration(
 }
 
 /** Whole sections replace; `null` counts as absent, as older callers send it. */
-function mergeSections(base: InspectorsConfig, sections: unknown): InspectorsConfig {
+async function mergeSections(base: InspectorsConfig, sections: unknown): Promise<InspectorsConfig> {
   if (sections === undefined || sections === null) return base;
   if (typeof sections !== 'object' || Array.isArray(sections)) {
     throw new FetchServiceError('FETCH_REQUEST_INVALID', 'inspectors-configuration: expected an object of sections');
   }
   const present = Object.fromEntries(Object.entries(sections).filter(([, section]) => section !== null));
-  const { config, findings } = readInspectorsValue(present);
+  const { config, findings } = await readInspectorsValue(present);
   if (!config)
     throw new FetchServiceError('FETCH_REQUEST_INVALID', lines(findings, 'inspectors-configuration').join('\n'));
   return { ...base, ...config };

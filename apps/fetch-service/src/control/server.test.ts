@@ -45,7 +45,7 @@ beforeEach(async () => {
     spool: createSpool(root, memoryBlobs()),
     inspectors: noInspectors,
     configuration: {
-      forSession(sections) {
+      async forSession(sections) {
         sectionsSeen = sections;
         if (sections === 'bad') throw new FetchServiceError('FETCH_REQUEST_INVALID', 'inspectors-configuration: no');
         return {};

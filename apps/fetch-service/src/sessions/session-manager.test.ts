@@ -30,7 +30,7 @@ async function load(more: Partial<SessionManagerOptions> = {}): Promise<SessionM
     store,
     spool: createSpool(root, blobs),
     inspectors: noInspectors,
-    configuration: { forSession: () => ({}) },
+    configuration: { forSession: async () => ({}) },
     isPermissiveAllowed: false,
     discardBlobs: async (sha256s) => void discarded.push(...sha256s),
     clock,
@@ -264,8 +264,14 @@ describe('time', () => {
     expect(await manager.authenticate(id, token)).toBe('expired');
     expect((await manager.report(id)).session).toMatchObject({ state: 'expired', endedAt: clock.now() });
     expect(await readdir(join(root, id))).toContain('session.json');
+    await rm(join(root, id), { recursive: true });
+    await manager.end(id);
+    expect(await readdir(join(root, id))).toContain('session.json');
+    expect((await manager.report(id)).session.state).toBe('expired');
+    expect(over).toEqual(['expired']);
     await manager.deleteResources(id);
     await expect(manager.report(id)).rejects.toMatchObject({ code: 'FETCH_SESSION_UNKNOWN' });
+    await expect(manager.end(id)).rejects.toMatchObject({ code: 'FETCH_SESSION_UNKNOWN' });
   });
 
   it('is over in time even when the files cannot be written', async () => {

@@ -35,7 +35,7 @@ export interface SessionManagerOptions {
   readonly store: SessionStore;
   readonly spool: Spool;
   readonly inspectors: { bind(config: InspectorsConfig): SessionInspectors };
-  readonly configuration: { forSession(sections?: unknown): InspectorsConfig };
+  readonly configuration: { forSession(sections?: unknown): Promise<InspectorsConfig> };
   /** Whether permissive sessions may be created (`--permissive-mode`). */
   readonly isPermissiveAllowed: boolean;
   /** Drops bodies that no kept session refers to any more. */
@@ -127,7 +127,7 @@ export class SessionManager implements SessionAuthority {
       throw new FetchServiceError('FETCH_POLICY_INVALID', 'Invalid session policy');
     }
     const secrets = knownSecrets(parseSecrets(wanted.secrets));
-    const config = configuration.forSession(wanted.sections);
+    const config = await configuration.forSession(wanted.sections);
     const seconds = Math.min(wanted.timeoutSeconds || defaultTimeoutSeconds, maxTimeoutSeconds);
     const token = wanted.token ?? createToken(this.#random);
     const createdAt = clock.now();
@@ -192,6 +192,8 @@ export class SessionManager implements SessionAuthority {
       const live = this.#live.get(id);
       const record = live?.record ?? (isSessionId(id) ? await this.#options.store.getSession(id) : undefined);
       if (!record || record.state === 'ended') throw unknownSession();
+      // An expired session keeps its state, and its report, until its resources are deleted.
+      if (record.state === 'expired') return this.#options.spool.write(this.#sourceOf(record, undefined));
       if (live?.record.state === 'open') await this.#revokeLive(live);
       await this.#finish(live?.record ?? record, 'ended');
     });
@@ -249,7 +251,7 @@ export class SessionManager implements SessionAuthority {
     const { store, spool, clock, logger } = this.#options;
     const at = state === 'expired' ? record.expiresAt : clock.now();
     const after: SessionRecord = { ...record, state, endedAt: record.endedAt ?? at };
-    await spool.write(await this.#sourceOf(after, this.#live.get(record.id)));
+    await spool.write(this.#sourceOf(after, this.#live.get(record.id)));
     await store.transition(record.id, state, at);
     this.#forget(record, state);
     this.#options.onOver?.(state, record.id);
