@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ArtifactInspection } from '@waybill/contracts';
 import {
+  createThrowawayCa,
   type GitExchange,
   type GitRepository,
   type GitServer,
@@ -311,6 +312,24 @@ describe('what real git does beside', () => {
       wants: [],
     });
     expect(last(downloads).metadata?.['content-id']).toBe(tip);
+  });
+
+  it('a clone over https', async () => {
+    const ca = await createThrowawayCa();
+    const secure = await startGitServer({ tls: ca });
+    try {
+      const repository = await secure.createRepository('team/secure.git');
+      await repository.commit({ files: { a: '1' } });
+      await writeFile(join(directory, 'ca.pem'), ca.certificatePem);
+      await git('-c', `http.sslCAInfo=${join(directory, 'ca.pem')}`, 'clone', '--quiet', repository.url, 'clone');
+      const config = { git: { urls: [`${secure.url}/team/**`] } };
+      await session.close();
+      session = createFakeSession({ inspectors: [gitSmartQuery(config), gitUploadPack(config)] });
+      server.exchanges.push(...secure.exchanges);
+      expectAllApproved(await replay());
+    } finally {
+      await secure.close();
+    }
   });
 
   it('a push is rejected', async () => {

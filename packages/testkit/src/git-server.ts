@@ -1,20 +1,18 @@
 import { execFile, spawn } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
+import { startHttpsUpstream, startHttpUpstream } from './http-upstream.js';
+import type { ThrowawayCa } from './throwaway-ca.js';
 
 const run = promisify(execFile);
 
 export interface GitServerOptions {
-  /** PEM texts: serves https with them. */
-  readonly tls?: { readonly key: string; readonly cert: string };
-  /** Default 127.0.0.1. */
-  readonly host?: string;
+  /** Serves https with leaves of this root. */
+  readonly tls?: ThrowawayCa;
   /** Sees every answer before it is sent and may change it: the tampering hook. */
   readonly answer?: (exchange: GitExchange) => GitAnswer;
 }
@@ -118,29 +116,19 @@ export async function startGitServer(options: GitServerOptions = {}): Promise<Gi
     response.writeHead(sent.status, { ...sent.headers, 'content-length': String(sent.body.length) });
     response.end(sent.body);
   };
-  const listener = (request: IncomingMessage, response: ServerResponse) => {
-    handle(request, response).catch((error: unknown) => response.destroy(error as Error));
-  };
-  const server = options.tls ? createTlsServer(options.tls, listener) : createServer(listener);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, options.host ?? '127.0.0.1', resolve);
-  });
-  const { port } = server.address() as AddressInfo;
-  const host = options.host ?? '127.0.0.1';
-  origin = `${options.tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const upstream = options.tls
+    ? await startHttpsUpstream(handle, { ca: options.tls })
+    : await startHttpUpstream(handle);
+  origin = upstream.url;
 
   return {
     url: origin,
-    port,
+    port: upstream.port,
     exchanges,
     createRepository: (name, repositoryOptions = {}) =>
       createRepository({ name, root, directory, env, url: `${origin}/${name}`, ...repositoryOptions }),
     async close() {
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      });
+      await upstream.close();
       await rm(directory, { recursive: true, force: true, maxRetries: 3 });
     },
   };

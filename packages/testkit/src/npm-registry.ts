@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { buildPackageTarball } from './archives.js';
+import { startHttpsUpstream, startHttpUpstream } from './http-upstream.js';
+import type { ThrowawayCa } from './throwaway-ca.js';
 
 /** A version to publish: fields of its package.json beside name and version, and its files. */
 export interface PublishedVersion {
@@ -14,10 +14,8 @@ export interface PublishedVersion {
 export interface NpmRegistryOptions {
   /** Package name → version → content. */
   readonly packages: Readonly<Record<string, Readonly<Record<string, PublishedVersion>>>>;
-  /** Default 127.0.0.1. */
-  readonly host?: string;
-  /** PEM texts: serves https with them. */
-  readonly tls?: { readonly key: string; readonly cert: string };
+  /** Serves https with leaves of this root. */
+  readonly tls?: ThrowawayCa;
   /** Path the registry lies under, e.g. `/npm`. */
   readonly path?: string;
   /** Origin to write into `dist.tarball`, when it is not the one the server listens on. */
@@ -68,14 +66,10 @@ export async function startNpmRegistry(options: NpmRegistryOptions): Promise<Npm
     response.writeHead(sent.status, { ...sent.headers, 'content-length': String(sent.body.length) });
     response.end(request.method === 'HEAD' ? undefined : sent.body);
   };
-  const server = options.tls ? createTlsServer(options.tls, handle) : createServer(handle);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, options.host ?? '127.0.0.1', resolve);
-  });
-  const { port } = server.address() as AddressInfo;
-  const host = options.host ?? '127.0.0.1';
-  const origin = `${options.tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const upstream = options.tls
+    ? await startHttpsUpstream(handle, { ca: options.tls })
+    : await startHttpUpstream(handle);
+  const origin = upstream.url;
   const base = `${options.publicOrigin ?? origin}${prefix}`;
 
   function respond(request: IncomingMessage, path: string): RegistryAnswer {
@@ -120,18 +114,14 @@ export async function startNpmRegistry(options: NpmRegistryOptions): Promise<Npm
 
   return {
     url: `${origin}${prefix}`,
-    port,
+    port: upstream.port,
     requests,
     tarball(name, version) {
       const found = packages.get(name)?.get(version);
       if (!found) throw new Error(`${name}@${version} is not published`);
       return found.tarball;
     },
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    close: () => upstream.close(),
   };
 }
 
