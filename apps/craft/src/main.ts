@@ -2,6 +2,12 @@
 import { runCraft } from './cli/run.js';
 import { CraftError } from './errors.js';
 
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (major < 22 || (major === 22 && minor < 18)) {
+  process.stderr.write(`craft: Node ${process.versions.node} is too old, 22.18 or newer is needed\n`);
+  process.exit(1);
+}
+
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {

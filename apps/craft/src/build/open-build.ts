@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { type Clock, type Project, systemClock } from '@waybill/contracts';
@@ -87,10 +87,9 @@ function createContext(
  */
 async function startFresh(layout: WorkLayout, session: BuildSession | undefined): Promise<void> {
   if (!session) return;
-  const marker = join(layout.state, 'session');
+  const marker = join(layout.logs, 'session');
   const own = digestOf(session.id);
   if (session.kind === 'external' && (await readFile(marker, 'utf8').catch(() => '')) === own) return;
   for (const directory of layout.all) await rm(directory, { recursive: true, force: true });
-  await mkdir(layout.state, { recursive: true });
   await writeFileAtomic(marker, own);
 }

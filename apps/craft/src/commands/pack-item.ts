@@ -1,5 +1,6 @@
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Clock, isWaybillError, systemClock } from '@waybill/contracts';
+import { type Clock, craftReportSchema, isWaybillError, systemClock } from '@waybill/contracts';
 import { withBuild } from '../build/open-build.js';
 import { CraftError } from '../errors.js';
 import { writeFileAtomic } from '../files/atomic-write.js';
@@ -117,6 +118,7 @@ async function pack(
   if (outcome.errors.length > 0) return;
   context.progress.task('packing');
   outcome.artifact = await packArtifact(context, options.output, options.mtime);
+  if (!raw) await forgetReport(`${outcome.artifact.path}.json`);
 }
 
 function refusedError(count: number): CraftError {
@@ -165,6 +167,19 @@ async function writeReport(
     });
   }
   outcome.report = path;
+  const failure = artifactStem({ name: project.name, version: variables.get('version'), platform: item.platform });
+  if (artifact) await forgetReport(join(options.output, `${failure}.json`));
+}
+
+/**
+ * Removes a report of an earlier run that what this run made would contradict: one of a failure beside an artifact, or one
+ * beside an artifact that came to be without a session. Files that are no reports of ours stay.
+ */
+async function forgetReport(path: string): Promise<void> {
+  const old: unknown = await readFile(path, 'utf8')
+    .then(JSON.parse)
+    .catch(() => undefined);
+  if (craftReportSchema.safeParse(old).success) await rm(path, { force: true });
 }
 
 /** The service may forget the session once the report is on disk; until then it is the only one who has it. */

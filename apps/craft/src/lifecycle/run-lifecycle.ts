@@ -134,8 +134,8 @@ export async function invalidate(
 
 /** What a part that is no longer in the project left in the shared directories would be packed for ever. */
 async function forgetRemovedParts(context: LifecycleContext): Promise<void> {
-  const known = await readdir(context.layout.state).catch(() => []);
-  for (const name of known) {
+  const known = await readdir(context.layout.state, { withFileTypes: true }).catch(() => []);
+  for (const { name } of known.filter((entry) => entry.isDirectory())) {
     if (Object.hasOwn(context.project.parts, name)) continue;
     await invalidate(context, name, 'pull');
     await rm(context.layout.part(name).dir, { recursive: true, force: true });

@@ -1,6 +1,6 @@
 import { stripControl } from '@waybill/contracts';
 import type { ShownReport } from '../commands/show-report.js';
-import type { ReportSummary, SummaryRefusal } from '../report/report-summary.js';
+import type { ReportSummary, SummaryRefusal, TrustRoot } from '../report/report-summary.js';
 import { count, formatBytes, formatDuration } from './format-values.js';
 
 const mostRefusals = 50;
@@ -36,9 +36,17 @@ export function renderSummary(summary: ReportSummary): string[] {
 function renderGroups({ groups }: ReportSummary): string[] {
   const width = Math.max(0, ...groups.map((group) => group.inspector.length));
   return groups.map((group) => {
-    const by = group.verifiedBy.length > 0 ? `  verified by ${shorten(group.verifiedBy, 3)}` : '';
+    const by = group.verifiedBy.length > 0 ? `  verified by ${shorten(group.verifiedBy.map(rootName), 2)}` : '';
     return `  ${group.inspector.padEnd(width)}  ${String(group.artifacts).padStart(5)}  ${formatBytes(group.bytes).padStart(9)}${by}`;
   });
+}
+
+/** A trust root in few words; keys by their owner's name without address, because fingerprints are for programs. */
+function rootName({ kind, name, id }: TrustRoot): string {
+  if (kind === 'key') return `key ${name.replace(/ *<[^>]*>/g, '').trim() || id}`;
+  if (kind === 'origin') return `origin ${id}`;
+  if (kind === 'digest') return `pinned digest${name ? ` (${name})` : ''}`;
+  return `${name}, which nothing vouches for`;
 }
 
 function shorten(names: readonly string[], most: number): string {

@@ -82,6 +82,11 @@ describe('parseProject', () => {
       'craft.yaml:6:3: expected `plugin` to be one of nil, dump, make, npm',
     ],
     [
+      'misspelt plugin',
+      minimal.replace('plugin: nil', 'plugn: nil'),
+      'craft.yaml:7:5: unknown key `plugn`; did you mean `plugin`?',
+    ],
+    [
       'unknown plugin',
       minimal.replace('plugin: nil', 'plugin: nul'),
       'craft.yaml:7:13: expected `plugin` to be one of nil, dump, make, npm, found "nul"',

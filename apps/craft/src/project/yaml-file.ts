@@ -136,6 +136,11 @@ function describe(
     );
   }
   const found = valueAt(value, issue.path);
+  const misspelt = issue.code === 'invalid_union' && found === undefined && misspeltDiscriminator(issue, value);
+  if (misspelt) {
+    const [map, wanted] = [issue.path.slice(0, -1), String(issue.path.at(-1))];
+    return [at([...map, misspelt], `unknown key \`${misspelt}\`; did you mean \`${wanted}\`?`, true)];
+  }
   if (issue.code === 'custom' && issue.params?.whole === true) {
     return [at(issue.path, issue.message, typeof found === 'object')];
   }
@@ -147,6 +152,14 @@ function describe(
   const label = typeof name === 'string' && issue.code !== 'invalid_union' ? `\`${name}\`: ` : '';
   const shown = issue.code === 'invalid_type' ? `expected ${kindName(issue.expected)}` : issue.message;
   return [at(issue.path, `${label}${shown}${found === undefined ? '' : foundText(found)}`)];
+}
+
+/** A key that looks like the one which decides what else a map may hold, where that one is missing. */
+function misspeltDiscriminator(issue: Issue, value: unknown): string | undefined {
+  const map = valueAt(value, issue.path.slice(0, -1));
+  const wanted = String(issue.path.at(-1));
+  if (typeof map !== 'object' || map === null) return undefined;
+  return Object.keys(map).find((name) => closest(name, [wanted]) === wanted);
 }
 
 function depth(issues: readonly Issue[]): number {

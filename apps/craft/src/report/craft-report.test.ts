@@ -113,12 +113,20 @@ describe('summarise', () => {
 
   it('groups artifacts by the inspector that approved them and names the ends of their chains', () => {
     expect(summarise(report).groups).toEqual([
-      { inspector: 'deb', artifacts: 1, bytes: 1000, verifiedBy: ['key ABCD (Archive)'] },
+      {
+        inspector: 'deb',
+        artifacts: 1,
+        bytes: 1000,
+        verifiedBy: [{ kind: 'key', name: 'Archive', id: 'ABCD', artifacts: 1 }],
+      },
       {
         inspector: 'npm.tarball',
         artifacts: 2,
         bytes: 1500,
-        verifiedBy: ['origin npm.registries.default', 'pinned digest lock'],
+        verifiedBy: [
+          { ...origin, artifacts: 2 },
+          { kind: 'digest', name: 'lock', id: 'd', artifacts: 1 },
+        ],
       },
       { inspector: 'not approved', artifacts: 1, bytes: 1000, verifiedBy: [] },
     ]);
@@ -137,6 +145,6 @@ describe('summarise', () => {
 
   it('says when a chain ends in no trust root', () => {
     const open = { ...report, artifacts: [sampleArtifact('a', { chains: [[packument]] })] };
-    expect(summarise(open).groups[0]?.verifiedBy).toEqual(['packument, which nothing vouches for']);
+    expect(summarise(open).groups[0]?.verifiedBy).toMatchObject([{ kind: 'artifact', name: 'packument' }]);
   });
 });

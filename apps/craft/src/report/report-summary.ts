@@ -7,7 +7,18 @@ export interface SummaryGroup {
   readonly artifacts: number;
   readonly bytes: number;
   /** Trust roots in which their chains end, most frequent first. */
-  readonly verifiedBy: readonly string[];
+  readonly verifiedBy: readonly TrustRoot[];
+}
+
+/** What a chain of vouches ends in. */
+export interface TrustRoot {
+  /** `artifact` when the chain leads to no trust root. */
+  readonly kind: ReportVouch['kind'];
+  readonly name: string;
+  /** Fingerprint of the key, configuration path of the origin, pinned digest. */
+  readonly id: string;
+  /** Artifacts of the group that it verifies. */
+  readonly artifacts: number;
 }
 
 /** A refusal, with how often it happened. */
@@ -76,7 +87,7 @@ function groupsOf(artifacts: readonly ReportArtifact[]): SummaryGroup[] {
       inspector,
       artifacts: members.length,
       bytes: members.reduce((sum, artifact) => sum + artifact.metadata.size, 0),
-      verifiedBy: inspector === notApproved ? [] : byFrequency(members.flatMap(trustRoots)),
+      verifiedBy: inspector === notApproved ? [] : trustRootsOf(members),
     }));
 }
 
@@ -88,23 +99,17 @@ function approver(artifact: ReportArtifact): string {
   return found?.[0] ?? notApproved;
 }
 
-/** The last link of each chain; a chain that ends in an artifact has no trust root and says so. */
-function trustRoots(artifact: ReportArtifact): string[] {
-  const roots = artifact['vouched-by'].map((chain) => chain.at(-1)).filter((link) => link !== undefined);
-  return [...new Set(roots.map(rootName))];
-}
-
-function rootName(link: ReportVouch): string {
-  if (link.kind === 'key') return `key ${link.id}${link.name && link.name !== link.id ? ` (${link.name})` : ''}`;
-  if (link.kind === 'origin') return `origin ${link.id}`;
-  if (link.kind === 'digest') return `pinned digest ${link.name || link.id}`;
-  return `${link.name}, which nothing vouches for`;
-}
-
-function byFrequency(names: readonly string[]): string[] {
-  const counts = new Map<string, number>();
-  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
-  return [...counts].sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1)).map(([name]) => name);
+/** Last links of the chains, each counted once per artifact. */
+function trustRootsOf(artifacts: readonly ReportArtifact[]): TrustRoot[] {
+  const roots = new Map<string, TrustRoot>();
+  for (const artifact of artifacts) {
+    const own = new Map(
+      artifact['vouched-by'].flatMap((chain) => chain.slice(-1)).map((link) => [`${link.kind} ${link.id}`, link]),
+    );
+    for (const [key, { kind, name, id }] of own)
+      roots.set(key, { kind, name, id, artifacts: (roots.get(key)?.artifacts ?? 0) + 1 });
+  }
+  return [...roots].sort(([a, x], [b, y]) => y.artifacts - x.artifacts || (a < b ? -1 : 1)).map(([, root]) => root);
 }
 
 function combine(refusals: readonly CraftRefusal[]): SummaryRefusal[] {

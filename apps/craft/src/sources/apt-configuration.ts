@@ -1,3 +1,15 @@
+/** Indexes that desktops let apt fetch as well; some are larger than the lists of packages. */
+const unneededIndexes = [
+  'CNF',
+  'Contents-deb',
+  'DEP-11',
+  'DEP-11-icons',
+  'DEP-11-icons-small',
+  'DEP-11-icons-hidpi',
+  'DEP-11-icons-large',
+  'DEP-11-icons-large-hidpi',
+];
+
 /**
  * apt's configuration for directories of our own. It is read last (`-c`), so it also takes away hooks that the machine's
  * configuration runs after an update: they would act on the machine's own apt directories.
@@ -19,6 +31,7 @@ export function aptConfiguration(directory: string, architecture: string): strin
     'Dir::Cache::archives "archives/";',
     `Dir::Log "${directory}/log";`,
     'Acquire::Languages "none";',
+    ...unneededIndexes.map((name) => `Acquire::IndexTargets::deb::${name}::DefaultEnabled "false";`),
     'APT::Install-Recommends "false";',
     'APT::Sandbox::User "root";',
     'Binary::apt-get::APT::Keep-Downloaded-Packages "true";',
