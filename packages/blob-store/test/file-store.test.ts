@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { BlobStore, Logger } from '@waybill/contracts';
+import { runProgram, sourceArguments } from '@waybill/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { collect, digestsOf, expectCode, expectStored, names, pattern, put } from '../src/conformance.js';
 import { createFileBlobStore, type FileBlobStoreOptions } from '../src/index.js';
@@ -371,6 +372,18 @@ describe('file blob store', () => {
       await expectCode(collect(store.open(digests.sha256, { start: 0, end: 9 })), 'BLOB_CORRUPT');
       await expectCode(store.exportTo(digests.sha256, join(root, 'out')), 'BLOB_CORRUPT');
       expect(await readdir(root)).not.toContain('out');
+    });
+  });
+
+  describe('ending', () => {
+    it('lets the process end, closed or not, and leaves no lock', { timeout: 30_000 }, async () => {
+      for (const args of [['closed'], []]) {
+        const program = sourceArguments(new URL('exit-child.ts', import.meta.url));
+        const { code, stdout, stderr } = await runProgram(process.execPath, [...program, dir, ...args]);
+        expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: 'end', stderr: '' });
+        expect(await readdir(dir)).not.toContain('lock');
+      }
+      expect((await names(await open())).length).toBe(2);
     });
   });
 

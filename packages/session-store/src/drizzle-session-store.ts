@@ -31,6 +31,7 @@ export class DrizzleSessionStore implements SessionStore {
   readonly #driver: Driver;
   readonly #clock: Clock;
   readonly #nextId: () => string;
+  readonly #running = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
   constructor(driver: Driver, clock: Clock) {
@@ -143,17 +144,22 @@ export class DrizzleSessionStore implements SessionStore {
     );
   }
 
+  /** Waits for what was begun before. */
   close(): Promise<void> {
-    this.#closing ??= this.#driver.close();
+    this.#closing ??= Promise.allSettled(this.#running).then(() => this.#driver.close());
     return this.#closing;
   }
 
   async #run<T>(work: () => PromiseLike<T>): Promise<T> {
     if (this.#closing) throw closedError();
+    const running = (async () => await work())();
+    this.#running.add(running);
     try {
-      return await work();
+      return await running;
     } catch (error) {
       throw this.#driver.translate(error);
+    } finally {
+      this.#running.delete(running);
     }
   }
 

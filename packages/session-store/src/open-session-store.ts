@@ -5,8 +5,6 @@ import type { Driver } from './driver.js';
 import { DrizzleSessionStore } from './drizzle-session-store.js';
 import { SessionStoreError } from './errors.js';
 import { migrate } from './migrate.js';
-import { openPostgres } from './postgres-driver.js';
-import { openSqlite } from './sqlite-driver.js';
 
 /** Where sessions are kept. */
 export interface SessionStoreOptions {
@@ -32,11 +30,17 @@ export async function openSessionStore(options: SessionStoreOptions): Promise<Se
   return new DrizzleSessionStore(driver, options.clock ?? systemClock);
 }
 
-function openDriver(url: string): Promise<Driver> {
-  if (/^postgres(ql)?:\/\//.test(url)) return openPostgres(url);
-  if (url === ':memory:' || url === 'file::memory:') return openSqlite(':memory:');
-  if (url.startsWith('file:/')) return openSqlite(pathOf(url));
-  if (url.startsWith('file:') && url.length > 'file:'.length) return openSqlite(resolve(url.slice('file:'.length)));
+/** Only the driver that is asked for is loaded. */
+async function openDriver(url: string): Promise<Driver> {
+  if (/^postgres(ql)?:\/\//.test(url)) return await (await import('./postgres-driver.js')).openPostgres(url);
+  const path = sqlitePath(url);
+  return await (await import('./sqlite-driver.js')).openSqlite(path);
+}
+
+function sqlitePath(url: string): string {
+  if (url === ':memory:' || url === 'file::memory:') return ':memory:';
+  if (url.startsWith('file:/')) return pathOf(url);
+  if (url.startsWith('file:') && url.length > 'file:'.length) return resolve(url.slice('file:'.length));
   const scheme = /^[a-z][a-z0-9+.-]*:/i.exec(url)?.[0] ?? 'no scheme';
   throw new SessionStoreError('STORE_FAILED', `cannot keep sessions at this URL (${scheme})`, {
     hint: 'use file:/path/to/sessions.sqlite or postgres://user@host/database',

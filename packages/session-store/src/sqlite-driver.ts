@@ -102,7 +102,8 @@ function translateSqlite(error: unknown, path: string): SessionStoreError {
     });
   }
   const known = Object.entries(hints).find(([prefix]) => code.startsWith(prefix));
-  const hint = known?.[1] ?? (/^(EACCES|EPERM|EROFS|ENOTDIR|EISDIR)$/.test(code) ? hints.SQLITE_CANTOPEN : undefined);
+  const hint =
+    known?.[1] ?? (/^(EACCES|EPERM|EROFS|ENOTDIR|EISDIR|EEXIST)$/.test(code) ? hints.SQLITE_CANTOPEN : undefined);
   return new SessionStoreError('STORE_FAILED', `the session database failed: ${said}`, {
     ...(hint && { hint }),
     cause,

@@ -81,12 +81,13 @@ export class SqliteThread {
   }
 
   async #close(): Promise<void> {
+    if (this.#failure) return;
     const ended = new Promise((resolve) => this.#worker.once('exit', resolve));
-    if (!this.#failure) {
-      await this.#ask((id) => ({ id, type: 'close' }));
-      this.#failure = closedError();
-      await ended;
-    }
+    await this.#ask((id) => ({ id, type: 'close' }));
+    this.#failure = closedError();
+    // The thread is about to end: without this the process may end before it, and before whoever waits for this.
+    this.#worker.ref();
+    await ended;
   }
 
   #ask(request: (id: number) => SqliteRequest): Promise<unknown[][]> {
@@ -112,24 +113,17 @@ export class SqliteThread {
   }
 
   #fail(cause: unknown): void {
-    this.#failure ??= isFailure(cause)
-      ? cause
-      : new SessionStoreError(
-          'STORE_FAILED',
-          `the database thread failed: ${cause instanceof Error ? cause.message : cause}`,
-          {
-            hint: 'restart the program; what was recorded is kept',
-            cause,
-          },
-        );
+    this.#failure ??= new SessionStoreError(
+      'STORE_FAILED',
+      `the database thread failed: ${cause instanceof Error ? cause.message : cause}`,
+      {
+        hint: 'restart the program; what was recorded is kept',
+        cause,
+      },
+    );
     for (const [id, waiting] of [...this.#waiting]) {
       this.#forget(id);
       waiting.reject(this.#failure);
     }
   }
-}
-
-/** An error that the thread threw while it opened the database comes through as a plain error with SQLite's code. */
-function isFailure(cause: unknown): boolean {
-  return cause instanceof Error && String((cause as { code?: unknown }).code ?? '').startsWith('SQLITE_');
 }

@@ -10,9 +10,9 @@ type WriteRequest = Extract<SqliteRequest, { readonly type: 'write' }>;
 const port = parentPort;
 if (!port) throw new Error('sqlite-worker runs only as a worker thread');
 const keptStatements = 200;
-const busyTimeoutMs = 10_000;
+const busyTimeoutMs = 5_000;
 
-const database = await open((workerData as { readonly path: string }).path);
+const database = await openOrReport((workerData as { readonly path: string }).path);
 const statements = new Map<string, { readonly statement: Statement; readonly returnsRows: boolean }>();
 let queue: SqliteRequest[] = [];
 
@@ -21,7 +21,7 @@ port.on('message', (request: SqliteRequest) => {
   if (queue.length === 0) setImmediate(serve);
   queue.push(request);
 });
-port.postMessage({ id: 0 } satisfies SqliteReply);
+reply(0, () => []);
 
 function serve(): void {
   const requests = queue;
@@ -123,6 +123,18 @@ function reply(id: number, work: () => unknown[][]): void {
     answer = { id, error: { code: String(code ?? ''), message: String(message ?? error) } };
   }
   port?.postMessage(answer);
+}
+
+/** An error that leaves the thread by itself would lose its code. */
+async function openOrReport(path: string): Promise<InstanceType<typeof Database>> {
+  try {
+    return await open(path);
+  } catch (error) {
+    reply(0, () => {
+      throw error;
+    });
+    throw error;
+  }
 }
 
 async function open(path: string): Promise<InstanceType<typeof Database>> {
