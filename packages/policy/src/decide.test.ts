@@ -147,3 +147,29 @@ describe('decideArtifact', () => {
     expect(decision.hint).toContain(`pin sha256 ${'ab'.repeat(32)} under generic.files`);
   });
 });
+
+describe('hints', () => {
+  const says = (opinion: 'Rejected' | 'Unknown', annotations: object): Claim => ({
+    inspector: 'a',
+    inspection: { opinion, reason: 'no', annotations: { ...annotations } },
+  });
+
+  it.each([
+    [{ hint: 'fetch the index first' }, 'fetch the index first'],
+    [{ hint: 'two\nlines\u001b[31m' }, 'two lines\ufffd[31m'],
+    [{}, 'the rules are in docs/inspectors/a.md; when the source is right, correct its entry in inspectors.yaml'],
+    [
+      { hint: 5 },
+      'the rules are in docs/inspectors/a.md; when the source is right, correct its entry in inspectors.yaml',
+    ],
+  ])('%j: the inspector knows the next step best', (annotations, wanted) => {
+    expect(decideRequest([says('Rejected', annotations)]).hint).toBe(wanted);
+    expect(decideRequest([says('Unknown', annotations)]).hint).toBe(wanted);
+    const admitted = decideRequest([claim('a', 'Pending')]);
+    const judged: ArtifactInspections = {
+      ...inspections({}),
+      inspections: new Map([['a', { opinion: 'Rejected', reason: 'no', annotations: { ...annotations } }]]),
+    };
+    expect(decideArtifact(admitted, judged).hint).toBe(wanted);
+  });
+});

@@ -1,4 +1,11 @@
-import { type ArtifactInspections, type Claim, type Result, redactUrl, stripControl } from '@waybill/contracts';
+import {
+  type ArtifactInspections,
+  type Claim,
+  type JsonObject,
+  type Result,
+  redactUrl,
+  stripControl,
+} from '@waybill/contracts';
 
 /** The policy engine's answer with what a person needs to act on it. */
 export interface Decision {
@@ -31,7 +38,7 @@ export function decideRequest(claims: readonly Claim[], normalizedUrl?: string):
       result: 'Rejected',
       reason: said(rejection.inspector, rejection.inspection.reason),
       inspector: rejection.inspector,
-      hint: ruleHint(rejection.inspector),
+      hint: hintOf(rejection.inspector, rejection.inspection.annotations),
       claimants,
     };
   }
@@ -62,8 +69,9 @@ export function decideArtifact(request: Decision, inspections: ArtifactInspectio
   );
   const rejection = counted.find(([, inspection]) => inspection.opinion === 'Rejected');
   if (rejection) {
-    const [inspector, { reason }] = rejection;
-    return { result: 'Rejected', reason: said(inspector, reason), inspector, hint: ruleHint(inspector), claimants };
+    const [inspector, { reason, annotations }] = rejection;
+    const hint = hintOf(inspector, annotations);
+    return { result: 'Rejected', reason: said(inspector, reason), inspector, hint, claimants };
   }
   const approval = counted.find(([id, inspection]) => inspection.opinion === 'Approved' && id !== defaultInspector);
   if (approval) {
@@ -80,7 +88,7 @@ function unrecognised(claims: readonly Claim[], normalizedUrl: string | undefine
       result: 'Rejected',
       reason: said(known.inspector, known.inspection.reason),
       inspector: known.inspector,
-      hint: ruleHint(known.inspector),
+      hint: hintOf(known.inspector, known.inspection.annotations),
     };
   }
   const subject = normalizedUrl === undefined ? 'this request' : redactUrl(normalizedUrl);
@@ -109,7 +117,10 @@ function said(inspector: string, reason: string): string {
   return oneLine(`${inspector}: ${reason}`);
 }
 
-function ruleHint(inspector: string): string {
+/** The inspector knows best what to do next; where it says nothing, its rules are named. */
+function hintOf(inspector: string, annotations: JsonObject | undefined): string {
+  const hint = annotations?.hint;
+  if (typeof hint === 'string' && hint !== '') return oneLine(hint);
   return `the rules are in docs/inspectors/${inspector}.md; when the source is right, correct its entry in inspectors.yaml`;
 }
 
