@@ -250,18 +250,22 @@ describe('the real apt in a strict session', () => {
     expect(refused()[0]?.reason).toMatch(/apt\.packages: pool\/main\/h\/hello\/hello_1\.0~rc1_all\.deb has sha256 /);
   });
 
-  it('does not let a package pass whose index another session fetched', async () => {
+  it('verifies packages whose indexes apt kept from an earlier session', async () => {
     const apt = await open();
     expect(await apt.aptGet('update', ...strictly)).toMatchObject({ code: 0 });
     await proxy.close();
-    const other = await open();
-    await writeFile(
-      join(apt.dir, 'apt.conf'),
-      (await readFile(join(apt.dir, 'apt.conf'), 'utf8')).replaceAll(/http:\/\/127\.0\.0\.1:\d+"/g, `${proxy.url}"`),
-    );
+    await open();
+    const conf = join(apt.dir, 'apt.conf');
+    const text = await readFile(conf, 'utf8');
+    await writeFile(conf, text.replaceAll(/http:\/\/127\.0\.0\.1:\d+"/g, `${proxy.url}"`));
     expect((await apt.aptGet('download', 'hello')).code).not.toBe(0);
     expect(refused()[0]?.reason).toMatch(/no Packages index .* run apt-get update in the same session/);
-    expect(await other.lists()).toEqual([]);
+    // apt asks for the release only: the rest it still has.
+    expect(await apt.aptGet('update', ...strictly)).toMatchObject({ code: 0 });
+    expect(find('/by-hash/')).toBeUndefined();
+    const download = await apt.aptGet('download', 'hello', 'hello-extra');
+    expect(download, download.stderr).toMatchObject({ code: 0 });
+    expect(find('/hello_')?.inspections?.vouchedBy).toMatchObject([{ kind: 'artifact', name: 'InRelease' }]);
   });
 
   it('refuses a suite, a component and a repository that are not configured', async () => {

@@ -1,9 +1,18 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { aptConfig, base, buildAr, buildDeb, helloControl, hex, packageParagraph } from '../../test/apt-fixtures.js';
+import {
+  aptConfig,
+  base,
+  buildAr,
+  buildDeb,
+  dists,
+  helloControl,
+  hex,
+  packageParagraph,
+} from '../../test/apt-fixtures.js';
 import { createScenario, debPath, debUrl, type Scenario, type ScenarioOptions } from '../../test/apt-scenario.js';
 import { describeInspector } from '../../test/describe-inspector.js';
 import { createFakeSession } from '../../test/fake-session.js';
-import { fakeArtifact } from '../../test/fakes.js';
+import { fakeArtifact, fakeRequest } from '../../test/fakes.js';
 import { aptInspectors } from './index.js';
 
 let scenario: Scenario;
@@ -165,6 +174,106 @@ describe('deb', () => {
     expect(found).toMatchObject({
       opinion: 'Approved',
       metadata: { purl: 'pkg:deb/test/g%2B%2B@1:2~rc1?arch=amd64&distro=bookworm' },
+    });
+  });
+
+  describe('whose index the client did not fetch, because it has it from before', () => {
+    const path = 'main/binary-amd64/Packages.gz';
+    const url = `${dists}/${path}`;
+    const open = async (companions: Record<string, Uint8Array>, made = scenario) => {
+      // Inspectors of their own, as each session has them.
+      const inspectors = aptInspectors(aptConfig(made.key));
+      const session = createFakeSession({ inspectors, companions });
+      await made.trustRelease(session);
+      return session;
+    };
+
+    it('fetches it once, and links to the release', async () => {
+      const session = await open({ [url]: scenario.files[path] ?? Buffer.alloc(0) });
+      const first = await session.download(debUrl, { body: scenario.deb });
+      expect(first.result).toBe('Approved');
+      expect(first.vouched).toEqual([]);
+      expect(first.artifact.get('deb')).toMatchObject({
+        metadata: { 'apt-suite': 'stable', purl: 'pkg:deb/test/hello@1.0-1?arch=amd64&distro=bookworm' },
+        vouchedBy: [{ kind: 'artifact', inspector: 'apt.release', sha256: hex('sha256', scenario.inRelease) }],
+      });
+      expect(first.artifact.get('apt.packages')?.annotations).toMatchObject({
+        'packages-file': hex('sha256', scenario.files[path] ?? ''),
+        'packages-fetched-from': url,
+      });
+      const second = await session.download(debUrl, { body: scenario.deb });
+      expect(second.artifact.get('deb')).toEqual(first.artifact.get('deb'));
+      expect(second.vouched).toHaveLength(1);
+      expect(session.companionsAsked).toEqual([url]);
+      const other = await open({ [url]: scenario.files[path] ?? Buffer.alloc(0) });
+      await other.download(debUrl, { body: scenario.deb });
+      expect(other.companionsAsked).toEqual([url]);
+    });
+
+    it('asks by hash where the release says so', async () => {
+      const made = await createScenario({ release: { files: scenario.files, fields: { 'Acquire-By-Hash': 'yes' } } });
+      const byHash = made.byHash(path);
+      const session = await open({ [byHash]: scenario.files[path] ?? Buffer.alloc(0) }, made);
+      expect((await session.download(debUrl, { body: scenario.deb })).result).toBe('Approved');
+      expect(session.companionsAsked).toEqual([byHash]);
+    });
+
+    it.each<[string, () => Record<string, Uint8Array>, string, RegExp]>([
+      ['the mirror does not have it', () => ({}), debUrl, /no Packages index of/],
+      [
+        'the mirror has another',
+        () => ({ [url]: flip(scenario.files[path] ?? Buffer.alloc(0)) }),
+        debUrl,
+        /no Packages index of/,
+      ],
+      [
+        'it does not list the package',
+        () => ({ [url]: scenario.files[path] ?? Buffer.alloc(0) }),
+        `${base}/pool/main/x_1_amd64.deb`,
+        /no Packages index of/,
+      ],
+    ])('refuses the package when %s', async (_name, companions, target, reason) => {
+      const session = await open(companions());
+      const { artifact, result } = await session.download(target, { body: scenario.deb });
+      expect(result).toBe('Rejected');
+      expect(artifact.get('deb')?.reason).toMatch(reason);
+    });
+
+    it('refuses other bytes, and an index of a form that cannot be read', async () => {
+      const session = await open({ [url]: scenario.files[path] ?? Buffer.alloc(0) });
+      const tampered = await session.download(debUrl, { body: flip(scenario.deb) });
+      expect(tampered.artifact.get('deb')?.reason).toMatch(/has sha256 .* lists/);
+      const broken = await createScenario({ packages: 'hello\n' });
+      const failing = await open({ [url]: broken.files[path] ?? Buffer.alloc(0) }, broken);
+      expect((await failing.download(debUrl, { body: broken.deb })).result).toBe('Rejected');
+    });
+
+    it('asks for indexes of other architectures and components only where they fit, and for no more than three', async () => {
+      const files = Object.fromEntries(
+        ['a', 'b', 'c', 'd', 'main'].flatMap((component) =>
+          ['amd64', 'arm64'].map((arch) => [`${component}/binary-${arch}/Packages`, `${component} ${arch}`] as const),
+        ),
+      );
+      const made = await createScenario({ release: { files, fields: { Components: 'a b c d main' } } });
+      const session = await open({}, made);
+      await session.download(debUrl, { body: scenario.deb });
+      expect(session.companionsAsked.every((asked) => asked.endsWith('main/binary-amd64/Packages'))).toBe(true);
+      const elsewhere = await open({}, made);
+      const [inspector] = aptInspectors(aptConfig(made.key)).filter(({ id }) => id === 'deb');
+      const claim = inspector?.inspectRequest(fakeRequest(`${base}/odd/x_1_arm64.deb`));
+      await inspector?.inspectArtifact(
+        fakeArtifact(`${base}/odd/x_1_arm64.deb`, { body: scenario.deb }),
+        claim?.expected,
+        elsewhere.context,
+      );
+      expect(elsewhere.companionsAsked).toEqual(['a', 'b', 'c'].map((one) => `${dists}/${one}/binary-arm64/Packages`));
+    });
+
+    it('fetches once for packages that come at the same time', async () => {
+      const session = await open({ [url]: scenario.files[path] ?? Buffer.alloc(0) });
+      const all = await Promise.all(Array.from({ length: 6 }, () => session.download(debUrl, { body: scenario.deb })));
+      expect(all.every(({ result }) => result === 'Approved')).toBe(true);
+      expect(session.companionsAsked).toEqual([url]);
     });
   });
 

@@ -10,9 +10,10 @@ import { approved, pending, rejected } from '../opinions.js';
 import { parseAptUrl } from './apt-url.js';
 import { type CopyrightFacts, readCopyright } from './copyright-file.js';
 import { type DebArchive, readDeb } from './deb-archive.js';
-import { checkDeb, type DebTarget, type ListedPackage } from './deb-chain.js';
+import { checkDeb } from './deb-chain.js';
 import { FormatProblem } from './format-problem.js';
-import { linkTo } from './index-check.js';
+import type { FetchedIndexes } from './index-cache.js';
+import type { DebTarget, ListedPackage } from './package-lists.js';
 import type { PackageRecord } from './package-table.js';
 import type { Repository } from './repositories.js';
 
@@ -20,7 +21,7 @@ const debType = 'application/vnd.debian.binary-package';
 const magic = '!<arch>\ndebian-binary';
 
 /** `deb`: Debian packages whose bytes a trusted Packages index lists and whose control file says the same. */
-export function deb(repositories: readonly Repository[]): Inspector<DebTarget> {
+export function deb(repositories: readonly Repository[], fetched: FetchedIndexes): Inspector<DebTarget> {
   return {
     id: 'deb',
     inspectRequest(request) {
@@ -35,13 +36,18 @@ export function deb(repositories: readonly Repository[]): Inspector<DebTarget> {
       });
     },
     async inspectArtifact(artifact, expected, context) {
-      return expected ? inspectListed(expected, artifact, context) : inspectUnasked(artifact, context);
+      return expected ? inspectListed(expected, artifact, context, fetched) : inspectUnasked(artifact, context);
     },
   };
 }
 
-async function inspectListed(target: DebTarget, artifact: ArtifactView, context: InspectionContext) {
-  const check = await checkDeb(target, artifact, context);
+async function inspectListed(
+  target: DebTarget,
+  artifact: ArtifactView,
+  context: InspectionContext,
+  fetched: FetchedIndexes,
+) {
+  const check = await checkDeb(target, artifact, context, fetched);
   if (!check.ok) {
     // The report should say what it was that was refused.
     const facts = await tryRead(artifact, context);
@@ -56,7 +62,7 @@ async function inspectListed(target: DebTarget, artifact: ArtifactView, context:
   return approved(`${listed.record.name} ${listed.record.version} as listed in a trusted Packages index`, {
     metadata,
     annotations: annotate(archive),
-    vouchedBy: [linkTo(listed.index)],
+    vouchedBy: [listed.link],
   });
 }
 
@@ -107,7 +113,6 @@ function describe(archive: DebArchive, listed?: ListedPackage): Partial<Artifact
   const { control } = archive;
   const field = (name: string) => control.get(name) ?? '';
   const facts = copyrightOf(archive);
-  const attributes = listed?.index.ref.attributes ?? {};
   const [description = ''] = field('description').split('\n');
   // "Source: name (version)" when the source package's version differs.
   const source = field('source').replace(/\s*\(.*\)$/, '') || field('package');
@@ -123,17 +128,17 @@ function describe(archive: DebArchive, listed?: ListedPackage): Partial<Artifact
     license: facts?.license ?? '',
     copyright: facts?.copyright || undefined,
     'source-package': source,
-    'apt-suite': attributes.suite,
-    purl: purlOf(archive, attributes),
+    'apt-suite': listed?.suite,
+    purl: purlOf(archive, listed),
   };
 }
 
-function purlOf({ control }: DebArchive, attributes: Readonly<Record<string, string>>): string {
-  const namespace = (attributes.vendor ?? '')
+function purlOf({ control }: DebArchive, listed: ListedPackage | undefined): string {
+  const namespace = (listed?.vendor ?? '')
     .toLowerCase()
     .replace(/[^a-z0-9.+-]+/g, '-')
     .replace(/^-+|-+$/g, '');
-  const distro = attributes.codename;
+  const distro = listed?.codename;
   return formatPurl({
     type: 'deb',
     namespace: namespace || 'debian',

@@ -31,6 +31,11 @@ export function releaseScope(origin: string, suite: string): string {
   return `apt.release:${origin}:${suite}`;
 }
 
+/** Scope under which all trusted releases of a repository are found, whatever their suite. */
+export function releasesScope(origin: string): string {
+  return `apt.release:${origin}`;
+}
+
 /** Claims requests for one family of indexes, or for all. */
 export function claimIndex(
   request: RequestView,

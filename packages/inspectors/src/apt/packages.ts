@@ -3,12 +3,15 @@ import type { Inspector } from '../inspector.js';
 import { offerWithValue } from '../offer.js';
 import { approved, pending, rejected, unknown } from '../opinions.js';
 import { type IndexTarget, parseAptUrl } from './apt-url.js';
-import { checkDeb, type DebTarget, describePackage, packagesScope, vouchedDebDigests } from './deb-chain.js';
+import { checkDeb, describePackage, vouchedDebDigests } from './deb-chain.js';
 import { decompressAny } from './decompress.js';
 import { FormatProblem } from './format-problem.js';
+import { type FetchedIndexes, sharedIndex } from './index-cache.js';
 import { checkIndex, claimIndex, linkTo } from './index-check.js';
+import { type DebTarget, packagesScope } from './package-lists.js';
 import type { PackagesIndex } from './package-table.js';
 import { maxPackagesBytes, parsePackages } from './packages-index.js';
+import type { Reading } from './readings.js';
 import type { Repository } from './repositories.js';
 
 /** What a claimed request asks for. */
@@ -21,7 +24,7 @@ const packagesCatalog: CatalogParser<PackagesIndex> = {
 };
 
 /** `apt.packages`: Packages indexes that a trusted release lists, and whether a trusted index lists a package. */
-export function aptPackages(repositories: readonly Repository[]): Inspector<PackagesExpected> {
+export function aptPackages(repositories: readonly Repository[], fetched: FetchedIndexes): Inspector<PackagesExpected> {
   return {
     id: 'apt.packages',
     inspectRequest(request) {
@@ -37,20 +40,25 @@ export function aptPackages(repositories: readonly Repository[]): Inspector<Pack
       });
     },
     async vouchedDigests(_request, expected, context) {
-      return expected.kind === 'deb' ? vouchedDebDigests(expected, context) : [];
+      return expected.kind === 'deb' ? vouchedDebDigests(expected, context, fetched) : [];
     },
     async inspectArtifact(artifact, expected, context) {
       if (!expected) return undefined;
       return expected.kind === 'deb'
-        ? inspectDeb(expected, artifact, context)
+        ? inspectDeb(expected, artifact, context, fetched)
         : inspectPackages(expected, artifact, context);
     },
     catalogs: [packagesCatalog as CatalogParser],
   };
 }
 
-async function inspectDeb(target: DebTarget, artifact: ArtifactView, context: InspectionContext) {
-  const check = await checkDeb(target, artifact, context);
+async function inspectDeb(
+  target: DebTarget,
+  artifact: ArtifactView,
+  context: InspectionContext,
+  fetched: FetchedIndexes,
+) {
+  const check = await checkDeb(target, artifact, context, fetched);
   if (!check.ok) return rejected(check.reason, { annotations: { 'packages-is-valid': false, ...check.annotations } });
   return unknown('listed in a trusted Packages index', { annotations: describePackage(check.listed, true) });
 }
@@ -59,7 +67,7 @@ async function inspectPackages(target: IndexTarget, artifact: ArtifactView, cont
   const check = await checkIndex(target, artifact, context);
   if (!check.ok) return rejected(check.reason, { annotations: check.annotations });
   const { listed, reading } = check;
-  const index = await read(reading.open(), context.signal).catch((error: unknown) => {
+  const index = await readShared(listed.entry.sha256, reading, context).catch((error: unknown) => {
     if (error instanceof FormatProblem) return error;
     throw error;
   });
@@ -94,6 +102,10 @@ async function inspectPackages(target: IndexTarget, artifact: ArtifactView, cont
       ),
     ],
   });
+}
+
+async function readShared(sha256: string, reading: Reading, { signal }: InspectionContext): Promise<PackagesIndex> {
+  return sharedIndex(sha256, () => read(reading.open(), signal));
 }
 
 async function read(bytes: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<PackagesIndex> {

@@ -195,13 +195,13 @@ describe('apt.release', () => {
     expect(found?.vouchedBy).toEqual([
       { kind: 'key', id: fingerprint, name: 'Test Archive <archive@deb.registry.example>' },
     ]);
-    expect(found?.provides).toEqual([
-      {
-        scope: `apt.release:${base}:stable`,
+    expect(found?.provides).toEqual(
+      [`apt.release:${base}:stable`, `apt.release:${base}`].map((scope) => ({
+        scope,
         kind: 'apt.release',
         attributes: { repository: 'default', suite: 'stable' },
-      },
-    ]);
+      })),
+    );
     expect(found?.annotations).toMatchObject({ 'public-keys': [fingerprint] });
   });
 

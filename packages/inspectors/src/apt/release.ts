@@ -12,6 +12,7 @@ import {
   type ListedIndex,
   linkTo,
   releaseScope,
+  releasesScope,
   vouchedIndexDigests,
 } from './index-check.js';
 import { type CheckedRelease, checkReleaseFile, checkReleaseSignature, readReleaseText } from './release-check.js';
@@ -139,16 +140,12 @@ function approveRelease(file: string, place: SuitePlace, { release, signers, byt
       'signature-file': bytesVerifiedBy,
     },
     vouchedBy: signers.map(({ fingerprint, name }) => ({ kind: 'key', id: fingerprint, name })),
-    provides: [
+    provides: [releaseScope(place.origin, place.suite), releasesScope(place.origin)].map((scope) =>
       offerWithValue(
-        {
-          scope: releaseScope(place.origin, place.suite),
-          kind: releaseCatalog.kind,
-          attributes: { repository: place.repository.name, suite: place.suite },
-        },
+        { scope, kind: releaseCatalog.kind, attributes: { repository: place.repository.name, suite: place.suite } },
         release,
       ),
-    ],
+    ),
   });
 }
 
