@@ -1,10 +1,10 @@
 import type { Inspector } from '../inspector.js';
 import { approved, rejected } from '../opinions.js';
 import type { IndexTarget } from './apt-url.js';
-import { decompressAny } from './decompress.js';
+import { decompressAny } from './bytes/decompress.js';
+import { createLineSplitter } from './bytes/line-splitter.js';
 import { FormatProblem, quote } from './format-problem.js';
 import { checkIndex, claimIndex, linkTo } from './index-check.js';
-import { createLineSplitter } from './line-splitter.js';
 import type { Repository } from './repositories.js';
 
 const maxCommandsBytes = 256 * 2 ** 20;

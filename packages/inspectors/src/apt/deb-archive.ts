@@ -1,9 +1,9 @@
-import { type ArMember, readArHeader, readArMagic, skipArPadding } from './ar-archive.js';
-import { ByteReader } from './byte-reader.js';
+import { type ArMember, readArHeader, readArMagic, skipArPadding } from './bytes/ar-archive.js';
+import { ByteReader } from './bytes/byte-reader.js';
+import { type Compression, decompress } from './bytes/decompress.js';
+import { readTar } from './bytes/tar-reader.js';
 import { decodeUtf8, type Paragraph, parseDeb822 } from './deb822.js';
-import { type Compression, decompress } from './decompress.js';
 import { FormatProblem, messageOf, quote } from './format-problem.js';
-import { readTar } from './tar-reader.js';
 
 /** What a .deb says about itself. */
 export interface DebArchive {

@@ -8,7 +8,7 @@ import {
 import type { Inspector } from '../inspector.js';
 import { approved, pending, rejected } from '../opinions.js';
 import { parseAptUrl } from './apt-url.js';
-import { type CopyrightFacts, readCopyright } from './copyright-file.js';
+import { type CopyrightFacts, readCopyright } from './copyright/copyright-file.js';
 import { type DebArchive, readDeb } from './deb-archive.js';
 import { checkDeb } from './deb-chain.js';
 import { FormatProblem } from './format-problem.js';

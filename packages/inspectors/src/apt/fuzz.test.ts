@@ -16,18 +16,18 @@ import {
 } from '../../test/apt-fixtures.js';
 import { chunked, fakeRequest } from '../../test/fakes.js';
 import { parseAptUrl } from './apt-url.js';
+import { decompressAny } from './bytes/decompress.js';
+import { readTar } from './bytes/tar-reader.js';
 import { parseCommands } from './commands.js';
-import { readCopyright } from './copyright-file.js';
+import { readCopyright } from './copyright/copyright-file.js';
+import { isSpdx } from './copyright/license-names.js';
 import { readDeb } from './deb-archive.js';
 import { parseDeb822 } from './deb822.js';
-import { decompressAny } from './decompress.js';
 import { FormatProblem } from './format-problem.js';
-import { isSpdx } from './license-names.js';
 import { readClearsigned } from './open-pgp.js';
 import { parsePackages } from './packages-index.js';
 import { parseRelease } from './release-file.js';
 import { compileRepositories } from './repositories.js';
-import { readTar } from './tar-reader.js';
 import { countTranslations } from './translations.js';
 
 /** Random numbers that are the same each run: a failure names its seed. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Catalog, InspectionContext, VouchLink } from '@waybill/contracts';
 import type { AptTarget, PoolPlace } from './apt-url.js';
-import { decompressAny } from './decompress.js';
+import { decompressAny } from './bytes/decompress.js';
 import { FormatProblem } from './format-problem.js';
 import { type FetchedIndexes, sharedIndex } from './index-cache.js';
 import { linkTo, releasesScope } from './index-check.js';

@@ -1,5 +1,5 @@
+import { createLineSplitter } from './bytes/line-splitter.js';
 import { FormatProblem, quote } from './format-problem.js';
-import { createLineSplitter } from './line-splitter.js';
 import { createPackageTable, type PackageRecord, type PackagesIndex } from './package-table.js';
 import { isSafePath, withoutDot } from './safe-path.js';
 

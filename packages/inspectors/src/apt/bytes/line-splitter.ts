@@ -1,4 +1,4 @@
-import { FormatProblem } from './format-problem.js';
+import { FormatProblem } from '../format-problem.js';
 
 const newline = 0x0a;
 const carriageReturn = 0x0d;

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import { FormatProblem } from './format-problem.js';
+import { FormatProblem } from '../format-problem.js';
 import type { XzReply, XzRequest } from './xz-worker.js';
 
 /** Decoders that run at the same time, in this process; more wait for their turn. */
@@ -130,7 +130,7 @@ function listen(worker: Worker, id: number, signal: AbortSignal | undefined) {
 
 function createDecoder(): Decoder {
   // In the sources this module lies beside the worker; built, it is `dist/index.js` and the worker an entry of its own.
-  const file = import.meta.url.endsWith('.ts') ? './xz-worker.ts' : './apt/xz-worker.js';
+  const file = import.meta.url.endsWith('.ts') ? './xz-worker.ts' : './apt/bytes/xz-worker.js';
   const worker = new Worker(new URL(file, import.meta.url), { name: 'waybill-xz' });
   // Between two streams nobody else listens; an error event without a listener would end the process.
   worker.on('error', () => {});

@@ -1,6 +1,6 @@
 import { pipeline, Readable } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
-import { FormatProblem, messageOf } from './format-problem.js';
+import { FormatProblem, messageOf } from '../format-problem.js';
 import { decodeXz } from './xz.js';
 
 /** Compressions that apt's files come in and that are read. */

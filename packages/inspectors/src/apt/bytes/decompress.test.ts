@@ -1,9 +1,9 @@
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { unreadXzSamples, xzBomb, xzPlain, xzSamples } from '../../test/apt-captured.js';
-import { chunked } from '../../test/fakes.js';
+import { unreadXzSamples, xzBomb, xzPlain, xzSamples } from '../../../test/apt-captured.js';
+import { chunked } from '../../../test/fakes.js';
+import { FormatProblem } from '../format-problem.js';
 import { decompress, decompressAny, sniffCompression } from './decompress.js';
-import { FormatProblem } from './format-problem.js';
 import { decodeXz } from './xz.js';
 
 async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {

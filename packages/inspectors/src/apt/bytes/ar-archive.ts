@@ -1,5 +1,5 @@
+import { FormatProblem, quote } from '../format-problem.js';
 import type { ByteReader } from './byte-reader.js';
-import { FormatProblem, quote } from './format-problem.js';
 
 /** A member's header; its bytes follow in the reader. */
 export interface ArMember {

@@ -1,5 +1,5 @@
-import { type Paragraph, parseDeb822 } from './deb822.js';
-import { FormatProblem } from './format-problem.js';
+import { type Paragraph, parseDeb822 } from '../deb822.js';
+import { FormatProblem } from '../format-problem.js';
 import { spdxOfShortName } from './license-names.js';
 import { recogniseLicenses } from './license-text.js';
 

@@ -1,5 +1,5 @@
+import { FormatProblem, quote } from '../format-problem.js';
 import { ByteReader } from './byte-reader.js';
-import { FormatProblem, quote } from './format-problem.js';
 
 export type TarEntryType = 'file' | 'directory' | 'symlink' | 'link' | 'other';
 

@@ -1,4 +1,4 @@
-import { FormatProblem } from './format-problem.js';
+import { FormatProblem } from '../format-problem.js';
 
 /**
  * Reads a stream of chunks in exact steps. Keeps no more than one chunk beside what is asked for. `close` (or the end of the

@@ -1,7 +1,7 @@
 import { buildTar, paxHeader, type TarMemberInput } from '@waybill/testkit';
 import { describe, expect, it } from 'vitest';
-import { chunked } from '../../test/fakes.js';
-import { FormatProblem } from './format-problem.js';
+import { chunked } from '../../../test/fakes.js';
+import { FormatProblem } from '../format-problem.js';
 import { readTar } from './tar-reader.js';
 
 async function list(bytes: Uint8Array, size?: number): Promise<string[]> {

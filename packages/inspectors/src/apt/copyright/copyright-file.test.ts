@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { helloCopyright } from '../../test/apt-fixtures.js';
+import { helloCopyright } from '../../../test/apt-fixtures.js';
 import { readCopyright } from './copyright-file.js';
 import { isSpdx, spdxOfShortName } from './license-names.js';
 
