@@ -35,7 +35,7 @@ export async function answerRefusal(exchange: Exchange, context: ProxyContext, f
   const type = json ? 'application/json; charset=utf-8' : 'text/plain; charset=utf-8';
   await answer(exchange, context, {
     status: facts.status,
-    statusText: reasonPhrases[facts.status] ?? 'Refused',
+    statusText: json ? reasonPhrase(facts) : `${reasonPhrase(facts)}: ${shortReason(facts)}`,
     headers: ['Content-Type', type, 'X-Content-Type-Options', 'nosniff', 'Cache-Control', 'no-store'],
     body,
     closes: facts.closes === true,
@@ -94,6 +94,19 @@ function refusalLine({ headline, reason, hint, inspector }: StopFacts): string {
   const who = inspector && !reason.startsWith(`${inspector}:`) ? ` [${inspector}]` : '';
   const next = hint ? ` (${hint})` : '';
   return oneLine(`${headline}: ${reason}${who}${next}`);
+}
+
+/** apt keeps 359 characters of it. */
+const reasonPhraseCharacters = 300;
+
+/** Many clients drop the body of an error and show the reason phrase instead: apt, npm for tarballs, wget, Python's, Maven. */
+function shortReason({ reason }: StopFacts): string {
+  const text = oneLine(reason).replace(/[^\x20-\x7e]/g, '?');
+  return text.length <= reasonPhraseCharacters ? text : `${text.slice(0, reasonPhraseCharacters - 1)}~`;
+}
+
+function reasonPhrase({ status }: StopFacts): string {
+  return reasonPhrases[status] ?? 'Refused';
 }
 
 function refusalBody(exchange: Exchange, facts: StopFacts): RefusalBody {

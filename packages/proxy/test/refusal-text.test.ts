@@ -1,0 +1,51 @@
+import { startHttpUpstream } from '@waybill/testkit';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { fetchThrough } from './client.js';
+import type { FakeSession } from './fake-session.js';
+import { startTestProxy, type TestProxy } from './harness.js';
+
+describe('what a refused client is told', () => {
+  let at: TestProxy;
+  let upstream: Awaited<ReturnType<typeof startHttpUpstream>>;
+  let session: FakeSession;
+
+  beforeEach(async () => {
+    upstream = await startHttpUpstream((_request, response) => void response.end('body'));
+    at = await startTestProxy();
+    session = at.session();
+  });
+  afterEach(async () => {
+    await at.close();
+    await upstream.close();
+  });
+
+  const refuseWith = (reason: string) => {
+    session.inspector.onArtifact = () => ({ opinion: 'Rejected', reason });
+  };
+
+  it('stands in the reason phrase, for the many clients that drop the body', async () => {
+    refuseWith('expected 1, found 2');
+    const { status, statusText, text } = await fetchThrough(at, session, `${upstream.url}/x`);
+    expect([status, statusText]).toEqual([403, 'Forbidden: test.file: expected 1, found 2']);
+    expect(text).toMatch(/^Download not authorized: test.file: expected 1, found 2.*\n$/);
+  });
+
+  it('stands in the body alone where the client asks for JSON: npm would show it twice', async () => {
+    refuseWith('expected 1, found 2');
+    const answer = await fetchThrough(at, session, `${upstream.url}/x`, { headers: { accept: 'application/json' } });
+    expect(answer.statusText).toBe('Forbidden');
+    expect(JSON.parse(answer.text).error).toContain('expected 1, found 2');
+  });
+
+  it.each([
+    ['line breaks', 'one\r\nX-Evil: yes\r\n\r\nbody', 'Forbidden: test.file: one? X-Evil: yes? ? body'],
+    ['other characters than printable ASCII', 'café \u0000\u2028 \u{1f600}', /^Forbidden: test\.file: caf\? [ ?]*$/],
+    ['too much', 'a'.repeat(5_000), `Forbidden: test.file: ${'a'.repeat(288)}~`],
+  ])('has no %s', async (_name, reason, expected) => {
+    refuseWith(reason);
+    const { statusText, headers } = await fetchThrough(at, session, `${upstream.url}/x`);
+    if (typeof expected === 'string') expect(statusText).toBe(expected);
+    else expect(statusText).toMatch(expected);
+    expect(headers).not.toHaveProperty('x-evil');
+  });
+});
