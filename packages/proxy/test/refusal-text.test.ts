@@ -49,3 +49,30 @@ describe('what a refused client is told', () => {
     expect(headers).not.toHaveProperty('x-evil');
   });
 });
+
+describe('an upstream that answers 206 unasked', () => {
+  it('is refused, and a permissive session records the same (promise 4)', async () => {
+    const upstream = await startHttpUpstream((_request, response) => {
+      response.writeHead(206, { 'content-range': 'bytes 0-3/9' }).end('part');
+    });
+    const at = await startTestProxy();
+    try {
+      const strict = at.session();
+      const permissive = at.session('permissive');
+      expect((await fetchThrough(at, strict, `${upstream.url}/x`)).status).toBe(403);
+      expect(await fetchThrough(at, permissive, `${upstream.url}/x`)).toMatchObject({ status: 206, text: 'part' });
+      const verdicts = await Promise.all(
+        [strict, permissive].map(async (session) => {
+          const { refusals, failures } = await at.report(session);
+          expect(failures).toEqual([]);
+          return refusals.map(({ phase, reason, url }) => ({ phase, reason, url }));
+        }),
+      );
+      expect(verdicts[0]).toHaveLength(1);
+      expect(verdicts[0]).toEqual(verdicts[1]);
+    } finally {
+      await at.close();
+      await upstream.close();
+    }
+  });
+});

@@ -5,7 +5,7 @@ import type { Exchange } from '../exchange.js';
 import type { SpooledBody } from '../spooled-body.js';
 import { headlines, type StopFacts } from '../stop.js';
 import type { BodyFlow } from './body-flow.js';
-import type { Spooled } from './spool.js';
+import { type Spooled, unaskedPartReason } from './spool.js';
 
 /** What is recorded and released. */
 export type Outcome =
@@ -61,7 +61,7 @@ export function decide(
 function overruled({ status }: UpstreamAnswer, mismatch: string | undefined): Decision | undefined {
   if (mismatch !== undefined) return { result: 'Rejected', reason: mismatch };
   if (status !== 206) return undefined;
-  return { result: 'Rejected', reason: 'the upstream answered 206 Partial Content to a request for the whole' };
+  return { result: 'Rejected', reason: unaskedPartReason };
 }
 
 function refusalFacts(decision: Decision, phase: 'request' | 'artifact'): StopFacts {

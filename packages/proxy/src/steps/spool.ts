@@ -9,6 +9,9 @@ import { upstreamStop } from '../upstream-stop.js';
 import { BodyFlow } from './body-flow.js';
 import { armEarlyHeaders } from './early-headers.js';
 
+/** Ranges are never asked of an upstream: what comes as a part of a body cannot be judged. */
+export const unaskedPartReason = 'the upstream answered 206 Partial Content to a request for the whole';
+
 /** Where the body of an answer is now. */
 export type Spooled =
   | { readonly kind: 'none'; readonly note: string }
@@ -34,7 +37,7 @@ export async function spool(exchange: Exchange, context: ProxyContext, answer: U
   const isArtifact = answer.status >= 200 && answer.status < 300;
   if (policy === 'strict') {
     if (!isArtifact) return withhold(exchange, answer, context.settings.limits.drainBytes);
-    if (answer.status === 206) throw unaskedPart(exchange);
+    if (answer.status === 206) throw unaskedPart();
   }
   if (limits.artifactBytes > 0 && (answer.contentLength ?? 0) > limits.artifactBytes)
     throw tooLarge(limits.artifactBytes);
@@ -145,9 +148,13 @@ function tooLarge(most: number): Stop {
   });
 }
 
-function unaskedPart(exchange: Exchange): Stop {
-  return upstreamStop(
-    new Error('the upstream answered 206 Partial Content to a request for the whole'),
-    targetOf(viewOf(exchange).url),
-  );
+/** Also what `decide` says in a permissive session: the same verdict in both (promise 4). */
+function unaskedPart(): Stop {
+  return new Stop({
+    kind: 'refusal',
+    phase: 'artifact',
+    status: 403,
+    headline: headlines.artifact,
+    reason: unaskedPartReason,
+  });
 }
