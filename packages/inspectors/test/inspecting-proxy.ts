@@ -100,11 +100,14 @@ export async function startInspectingProxy(options: InspectingProxyOptions): Pro
       trusted.push(...inspections.provides);
     }
     note(decision.result === 'Approved' ? 200 : 403, { ...decision, sha256, inspections, vouched });
-    const modified = upstream.headers.get('last-modified') ?? '';
+    const modified = upstream.headers.get('last-modified');
     // As the proxy does it: fetched and inspected whole, then answered by the client's own condition.
     if (decision.result === 'Rejected') response.writeHead(403).end(decision.reason);
-    else if (request.headers['if-modified-since'] === modified) response.writeHead(304).end();
-    else response.writeHead(200, { 'content-length': body.length, 'last-modified': modified }).end(body);
+    else if (modified !== null && request.headers['if-modified-since'] === modified) response.writeHead(304).end();
+    else
+      response
+        .writeHead(200, { 'content-length': body.length, ...(modified !== null && { 'last-modified': modified }) })
+        .end(body);
   }
 
   const server = createServer((request, response) => {

@@ -18,7 +18,10 @@ export interface DebArchive {
 export interface DebLimits {
   /** Decompressed bytes of control.tar. Default 64 MiB. */
   readonly controlBytes?: number;
-  /** Decompressed bytes of data.tar that are searched for the copyright file. Default 2 GiB. */
+  /**
+   * Decompressed bytes of data.tar that are searched for the copyright file. Default 512 MiB: some ten seconds of xz, while
+   * the client waits for the end of its download and gives up after thirty.
+   */
   readonly dataBytes?: number;
   /** Default 2 MiB; longer copyright files are cut. */
   readonly copyrightBytes?: number;
@@ -142,7 +145,7 @@ async function findCopyright(
   member: TarMember,
   { name, limits, signal }: CopyrightQuestion,
 ): Promise<Pick<DebArchive, 'copyright' | 'copyrightNote'>> {
-  const maxBytes = limits.dataBytes ?? 2 * 2 ** 30;
+  const maxBytes = limits.dataBytes ?? 512 * 2 ** 20;
   const longest = limits.copyrightBytes ?? 2 * 2 ** 20;
   const section = reader.section(member.size, member.name);
   let other: string | undefined;

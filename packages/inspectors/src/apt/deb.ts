@@ -19,6 +19,8 @@ import type { Repository } from './repositories.js';
 
 const debType = 'application/vnd.debian.binary-package';
 const magic = '!<arch>\ndebian-binary';
+/** Nobody vouches for these bytes; what they say only goes into the report. */
+const unlistedLimits = { controlBytes: 4 * 2 ** 20, dataBytes: 64 * 2 ** 20 };
 
 /** `deb`: Debian packages whose bytes a trusted Packages index lists and whose control file says the same. */
 export function deb(repositories: readonly Repository[], fetched: FetchedIndexes): Inspector<DebTarget> {
@@ -83,7 +85,7 @@ async function tryRead(artifact: ArtifactView, context: InspectionContext): Prom
         return undefined;
       break;
     }
-    const archive = await readDeb(artifact.open(), {}, context.signal).catch(keepProblem);
+    const archive = await readDeb(artifact.open(), unlistedLimits, context.signal).catch(keepProblem);
     return archive instanceof FormatProblem ? undefined : archive;
   } finally {
     stream.destroy();

@@ -169,6 +169,16 @@ describe('the frame of a clearsigned file', () => {
       /cannot be read/,
     ],
     ['a wrong Hash header', (signed) => signed.replace(/^Hash: .*$/m, 'Hash: SHA1'), /cannot be read/],
+    [
+      'millions of lines',
+      (signed) => signed.replace('Origin:', `${'\n'.repeat(2_000_000)}Origin:`),
+      /more than 20000 lines/,
+    ],
+    [
+      'a megabyte of signatures',
+      (signed) => signed.replace(/\n\n(?=\S+\n\S+\n(\S+\n)*=?\S*\n?-----END)/, `\n\n${'A'.repeat(1 << 20)}\n`),
+      /bytes of signatures/,
+    ],
     ['a foreign armor header', (signed) => signed.replace(/^Hash: .*$/m, 'Comment: SHA1'), /cannot be read/],
   ])('refuses %s', async (_name, change, reason) => {
     const signed = change(await clearsign(text, key));
@@ -206,6 +216,13 @@ describe('a detached signature', () => {
     expect(await detached(Buffer.from(body, 'base64'))).toMatchObject({ valid: true });
   });
 
+  it('is valid when one of several blocks is', async () => {
+    const [own, foreign] = [await detachSign(text, key), await detachSign(text, other)];
+    expect(await detached(`${foreign}${own}`)).toMatchObject({ valid: true });
+    expect(await detached(`${own}\n\n${foreign}\n`.replaceAll('\n', '\r\n'))).toMatchObject({ valid: true });
+    expect(await detached(`${foreign}${foreign}`)).toMatchObject({ valid: false });
+  });
+
   it('is refused by another key', async () => {
     expect(await detached(await detachSign(text, other))).toMatchObject({ valid: false });
   });
@@ -213,6 +230,7 @@ describe('a detached signature', () => {
   it.each([
     ['nothing', ''],
     ['text', 'hello'],
+    ['a megabyte', `-----BEGIN PGP SIGNATURE-----\n\n${'A'.repeat(1 << 20)}`],
     ['a broken block', '-----BEGIN PGP SIGNATURE-----\n\nxxxx\n-----END PGP SIGNATURE-----\n'],
   ])('that is %s gives no valid signature', async (_name, signature) => {
     const found = await detached(signature).catch((error: Error) => error.message);

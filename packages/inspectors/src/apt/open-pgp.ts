@@ -29,6 +29,10 @@ export type SignatureCheck =
 
 /** More signatures than this are not looked at: releases carry two or three. */
 const maxSignatures = 32;
+/** Signatures have a few hundred bytes per key. */
+export const maxSignatureBytes = 64 * 1024;
+/** The library takes microseconds per line, on the event loop; the longest known releases have 4 000 lines. */
+const maxLines = 20_000;
 
 const config = {
   // Copies of a key are often shipped with their newest self-signature only, made after the index was signed. The key must
@@ -42,6 +46,7 @@ const config = {
  */
 export async function readClearsigned(bytes: Uint8Array): Promise<{ message: CleartextMessage; text: string }> {
   const file = decodeUtf8(bytes).replaceAll('\r\n', '\n');
+  checkLines(file);
   const frame = [...file.matchAll(/^-----(BEGIN|END) PGP [A-Z ]+-----/gm)].map(([marker]) => marker);
   const wanted = ['-----BEGIN PGP SIGNED MESSAGE-----', '-----BEGIN PGP SIGNATURE-----', '-----END PGP SIGNATURE-----'];
   if (!file.startsWith(`${wanted[0]}\n`)) throw new FormatProblem('does not begin with an OpenPGP clearsign header');
@@ -50,6 +55,8 @@ export async function readClearsigned(bytes: Uint8Array): Promise<{ message: Cle
       'is not exactly one clearsigned message (text before, after or between signatures is not signed)',
     );
   }
+  const signatures = file.length - file.lastIndexOf(wanted[1] as string);
+  if (signatures > maxSignatureBytes) throw new FormatProblem(`has ${signatures} bytes of signatures`);
   const tail = file.slice(file.lastIndexOf(wanted[2] as string) + (wanted[2] as string).length);
   if (tail.trim() !== '') throw new FormatProblem('has text after its signature, which nobody signed');
   try {
@@ -67,8 +74,8 @@ export async function checkClearsigned(message: CleartextMessage, ring: KeyRing,
 }
 
 /**
- * Checks a detached signature, armored or binary, over exactly these bytes.
- * @throws FormatProblem when the signature cannot be read
+ * Checks a detached signature over exactly these bytes: binary, or one or more armored blocks, of which one must be valid.
+ * @throws FormatProblem when a signature cannot be read
  */
 export async function checkDetached(
   data: Uint8Array,
@@ -76,19 +83,40 @@ export async function checkDetached(
   ring: KeyRing,
   now: Date,
 ): Promise<SignatureCheck> {
-  const parsed = await parseSignature(signature);
   const message = await createMessage({ binary: data });
-  return checkAll(message, signatureCount(parsed.packets), ring, now, parsed);
+  const reasons = new Set<string>();
+  for (const parsed of await parseSignatures(signature)) {
+    const check = await checkAll(message, signatureCount(parsed.packets), ring, now, parsed);
+    if (check.valid) return check;
+    reasons.add(check.reason);
+  }
+  return { valid: false, reason: [...reasons].join('; ') };
 }
 
-async function parseSignature(bytes: Uint8Array): Promise<Signature> {
-  const armored = Buffer.from(bytes.subarray(0, 64)).toString('latin1').trimStart().startsWith('-----BEGIN PGP');
+async function parseSignatures(bytes: Uint8Array): Promise<Signature[]> {
+  if (bytes.length > maxSignatureBytes) throw new FormatProblem(`has ${bytes.length} bytes of signatures`);
+  const isArmored = Buffer.from(bytes.subarray(0, 64)).toString('latin1').trimStart().startsWith('-----BEGIN PGP');
   try {
-    return await (armored
-      ? readSignature({ armoredSignature: decodeUtf8(bytes) })
-      : readSignature({ binarySignature: Uint8Array.from(bytes) }));
+    if (!isArmored) return [await readSignature({ binarySignature: Uint8Array.from(bytes) })];
+    // Archives that sign with several keys one after the other append block to block.
+    const text = decodeUtf8(bytes);
+    checkLines(text);
+    const blocks = text.split(/(?<=^-----END PGP SIGNATURE-----\s*$)/m);
+    const found: Signature[] = [];
+    for (const armoredSignature of blocks.slice(0, maxSignatures)) {
+      if (armoredSignature.trim() !== '') found.push(await readSignature({ armoredSignature }));
+    }
+    return found;
   } catch (error) {
     throw new FormatProblem(`cannot be read as an OpenPGP signature: ${messageOf(error)}`);
+  }
+}
+
+function checkLines(text: string): void {
+  let lines = 0;
+  for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) {
+    lines += 1;
+    if (lines > maxLines) throw new FormatProblem(`has more than ${maxLines} lines`);
   }
 }
 

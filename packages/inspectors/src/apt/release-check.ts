@@ -4,11 +4,16 @@ import type { SuitePlace } from './apt-url.js';
 import { decodeUtf8 } from './deb822.js';
 import { releaseScope } from './index-check.js';
 import { fingerprintOf, nameOf } from './key-ring.js';
-import { checkClearsigned, checkDetached, clockSkewMs, readClearsigned, type SignatureCheck } from './open-pgp.js';
+import {
+  checkClearsigned,
+  checkDetached,
+  clockSkewMs,
+  maxSignatureBytes,
+  readClearsigned,
+  type SignatureCheck,
+} from './open-pgp.js';
 import { maxReleaseBytes, parseRelease, type ReleaseFile } from './release-file.js';
 
-/** Detached signatures have a few hundred bytes per key. */
-const maxSignatureBytes = 256 * 1024;
 const clearsigned = '-----BEGIN PGP SIGNED MESSAGE-----';
 
 /** A key that signed, as reports show it. */

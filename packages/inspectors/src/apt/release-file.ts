@@ -35,7 +35,7 @@ export interface ReleaseFile {
 }
 
 /** Larger Release files are refused; the largest known ones have 300 KiB. */
-export const maxReleaseBytes = 16 * 2 ** 20;
+export const maxReleaseBytes = 4 * 2 ** 20;
 
 const required = ['origin', 'label', 'suite', 'codename', 'date', 'architectures', 'components'];
 

@@ -139,11 +139,11 @@ describeInspector({
       reason: /clearsign header/,
     },
     {
-      name: 'refuses 17 MiB',
+      name: 'refuses 5 MiB',
       request: url,
-      response: () => ({ body: Buffer.alloc(17 << 20, 'a') }),
+      response: () => ({ body: Buffer.alloc(5 << 20, 'a') }),
       opinion: 'Rejected',
-      reason: /more than 16777216 bytes/,
+      reason: /more than 4194304 bytes/,
     },
     {
       name: 'knows an index that a trusted release lists',
