@@ -192,7 +192,7 @@ Description: says hello
  in many words
 `;
 
-export const helloCopyright = `Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
+export const helloCopyright = `Format: https://format.example/copyright-format/1.0/
 Upstream-Name: hello
 Upstream-Contact: An Author <author@hello.example>
 

@@ -15,7 +15,7 @@ const longestField = 'architecture'.length;
  * Reads the decompressed chunks of a Packages file, looking only at what vouches for packages.
  * @throws FormatProblem for a paragraph without one of Package, Version, Architecture, Filename, Size and SHA256 or with one
  * of them twice, unsafe paths, conflicting paragraphs, over-long lines
- * @see https://wiki.debian.org/DebianRepository/Format#A.22Packages.22_Indices
+ * @see "DebianRepository/Format" in the Debian wiki, Packages indices
  */
 export async function parsePackages(chunks: AsyncIterable<Buffer>, signal?: AbortSignal): Promise<PackagesIndex> {
   const table = createPackageTable();

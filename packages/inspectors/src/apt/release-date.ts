@@ -3,7 +3,7 @@ const months = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', '
 /**
  * Time of a Release file's `Date` or `Valid-Until`: `Sat, 11 Jul 2026 10:16:37 UTC`; zones as apt takes them (UTC, GMT, Z,
  * +0000). undefined for anything else.
- * @see https://wiki.debian.org/DebianRepository/Format#Date.2C_Valid-Until
+ * @see "DebianRepository/Format" in the Debian wiki, Date and Valid-Until
  */
 export function parseReleaseDate(text: string): Date | undefined {
   const match = /^(?:[a-z]{3}, )?(\d{1,2}) ([a-z]{3}) (\d{4}) (\d{1,2}):(\d\d):(\d\d) (?:utc|gmt|z|[+-]0000)$/.exec(

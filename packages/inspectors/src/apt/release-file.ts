@@ -42,7 +42,7 @@ const required = ['origin', 'label', 'suite', 'codename', 'date', 'architectures
 /**
  * Reads a Release file's text, the part that was signed.
  * @throws FormatProblem for missing fields, dates and lines of another shape, conflicting or unsafe entries
- * @see https://wiki.debian.org/DebianRepository/Format#A.22Release.22_files
+ * @see "DebianRepository/Format" in the Debian wiki, Release files
  */
 export function parseRelease(text: string): ReleaseFile {
   const paragraphs = parseDeb822(text, { paragraphs: 2, lineBytes: 64 * 1024 });

@@ -26,14 +26,10 @@ describe('readCopyright', () => {
   });
 
   it.each<[string, string, string]>([
-    [
-      'a license in the header',
-      'Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\nLicense: ISC\n',
-      'ISC',
-    ],
+    ['a license in the header', 'Format: https://format.example/copyright-format/1.0/\nLicense: ISC\n', 'ISC'],
     [
       'the old header',
-      'Format-Specification: http://svn.debian.org/dep5.mdwn\n\nFiles: *\nCopyright: x\nLicense: Artistic or GPL-1+\n',
+      'Format-Specification: http://format.example/dep5.mdwn\n\nFiles: *\nCopyright: x\nLicense: Artistic or GPL-1+\n',
       'Artistic-1.0-Perl OR GPL-1.0-or-later',
     ],
     [

@@ -21,7 +21,7 @@ const maxText = 512 * 1024;
 
 /**
  * Reads a Debian copyright file: its fields when it is machine-readable, else what well-known license texts and phrases show.
- * @see https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
+ * @see "Machine-readable debian/copyright file", version 1.0 (DEP-5)
  */
 export function readCopyright(file: string): CopyrightFacts {
   const text = file.slice(0, maxText);
