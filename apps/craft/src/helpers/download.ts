@@ -82,8 +82,9 @@ async function tunnel(url: URL, proxy: URL, order: Order): Promise<Socket> {
     timeout: order.idleTimeoutMs,
   });
   return new Promise((resolve, reject) => {
-    request.on('connect', (response, socket) => {
+    request.on('connect', (response, socket, head) => {
       if (response.statusCode === 200) return resolve(socket as Socket);
+      socket.unshift(head);
       collectText(socket, 4096).then((text) => reject(failed(response.statusCode ?? 0, text, url)), reject);
       return undefined;
     });
@@ -134,7 +135,8 @@ async function openResponse(url: URL, order: Order): Promise<http.IncomingMessag
     const servername = /^[\d.]+$|:/.test(host) ? '' : host;
     request = https.request(url, {
       ...common,
-      ...(socket ? { createConnection: () => tls.connect({ socket, servername, host }) } : {}),
+      // Node asks `createConnection` only without an agent, and `false` is a new one: it would connect around the proxy.
+      ...(socket ? { agent: undefined, createConnection: () => tls.connect({ socket, servername, host }) } : {}),
     });
   } else if (proxy) {
     const target = new URL(url);
