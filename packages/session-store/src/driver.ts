@@ -30,6 +30,8 @@ export interface Driver {
   readonly tables: Tables;
   /** Folder of the migrations below `migrations/`. */
   readonly migrations: string;
+  /** Inserts that are worth running at the same time. */
+  readonly writers: number;
   /** Inserts all or nothing, durably. */
   insert(batches: readonly InsertBatch[]): Promise<void>;
   /** Runs `work` in a transaction of its own that no other process can be in at the same time. */

@@ -15,6 +15,7 @@ import type { Driver } from './driver.js';
 import { closedError, SessionStoreError } from './errors.js';
 import { readArtifacts, readCounts, readRange, readReferenced, readRefusals, readResponses } from './evidence.js';
 import { createIdSource } from './ids.js';
+import { RecordQueue } from './record-queue.js';
 import { toCatalogRef, toSession } from './records.js';
 import { scopeKeyOf, toBatches } from './rows.js';
 
@@ -30,14 +31,19 @@ const before: Readonly<Record<Exclude<SessionState, 'open'>, readonly SessionSta
 export class DrizzleSessionStore implements SessionStore {
   readonly #driver: Driver;
   readonly #clock: Clock;
-  readonly #nextId: () => string;
+  readonly #queue: RecordQueue;
   readonly #running = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
   constructor(driver: Driver, clock: Clock) {
     this.#driver = driver;
     this.#clock = clock;
-    this.#nextId = createIdSource(clock);
+    const nextId = createIdSource(clock);
+    this.#queue = new RecordQueue({
+      writers: driver.writers,
+      insert: async (records) => driver.insert(toBatches(records, nextId)),
+      translate: driver.translate,
+    });
   }
 
   async createSession(session: SessionRecord): Promise<void> {
@@ -94,7 +100,7 @@ export class DrizzleSessionStore implements SessionStore {
 
   async record(records: readonly ExchangeRecord[]): Promise<void> {
     await this.#run(async () => {
-      if (records.length > 0) await this.#driver.insert(toBatches(records, this.#nextId));
+      if (records.length > 0) await this.#queue.add(records);
     });
   }
 

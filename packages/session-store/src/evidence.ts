@@ -5,7 +5,8 @@ import { mergeArtifact } from './merge-artifact.js';
 import { type Selected, toDownload, toRefusal, toResponse, toVouch } from './records.js';
 
 const pageRows = 500;
-/** Artifacts are read in pages of about this many downloads. */
+/** Artifacts are read in pages of at most so many, and of about so many downloads. */
+const pageArtifacts = 500;
 const pageDownloads = 1000;
 
 /** Where a page of rows ended. */
@@ -17,22 +18,30 @@ interface After {
 
 /** Artifacts sorted by sha256; memory holds one page, or the downloads of one artifact when these are more. */
 export async function* readArtifacts(driver: Driver, sessionId: string): AsyncGenerator<StoredArtifact> {
-  const { artifacts, downloads } = driver.tables;
+  const { artifacts } = driver.tables;
   for (let after = ''; ; ) {
-    const counts = await driver.db
-      .select({ sha256: artifacts.sha256, downloads: count(downloads.id) })
+    const page = await driver.db
+      .select({ sha256: artifacts.sha256 })
       .from(artifacts)
-      .innerJoin(downloads, and(eq(downloads.sessionId, artifacts.sessionId), eq(downloads.sha256, artifacts.sha256)))
       .where(and(eq(artifacts.sessionId, sessionId), gt(artifacts.sha256, after)))
-      .groupBy(artifacts.sha256)
       .orderBy(asc(artifacts.sha256))
-      .limit(pageRows);
-    const last = lastOfPage(counts);
-    const first = counts[0]?.sha256;
-    if (first === undefined || last === undefined) return;
+      .limit(pageArtifacts);
+    const [first, end] = [page[0]?.sha256, page.at(-1)?.sha256];
+    if (first === undefined || end === undefined) return;
+    const last = lastOfPage(await readDownloadCounts(driver, sessionId, first, end)) ?? end;
     yield* await readRange(driver, sessionId, first, last);
     after = last;
   }
+}
+
+async function readDownloadCounts(driver: Driver, sessionId: string, first: string, last: string) {
+  const { downloads } = driver.tables;
+  return await driver.db
+    .select({ sha256: downloads.sha256, downloads: count() })
+    .from(downloads)
+    .where(and(eq(downloads.sessionId, sessionId), between(downloads.sha256, first, last)))
+    .groupBy(downloads.sha256)
+    .orderBy(asc(downloads.sha256));
 }
 
 function lastOfPage(counts: readonly { readonly sha256: string; readonly downloads: number }[]): string | undefined {

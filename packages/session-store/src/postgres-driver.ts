@@ -12,6 +12,8 @@ const statements = Object.fromEntries(
 /** Any fixed number: everybody who migrates takes the same advisory lock. */
 const migrationLock = 7_236_118_251;
 const connections = 8;
+/** Leaves connections to readers. */
+const writers = 4;
 const attempts = 4;
 const rowsPerStatement = 2000;
 
@@ -43,6 +45,7 @@ export async function openPostgres(url: string): Promise<Driver> {
     db: drizzle(client) as unknown as Driver['db'],
     tables: tables as unknown as Tables,
     migrations: 'postgres',
+    writers,
     insert: (batches) => insert(client, batches),
     exclusively: (work) => exclusively(client, work),
     translate,

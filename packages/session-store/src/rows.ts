@@ -125,8 +125,9 @@ export function scopeKeyOf(scope: string): string {
   return keyOf(scope);
 }
 
+/** 132 bits of a sha256: no two contents meet by chance or on purpose, and keys stay short. */
 function keyOf(content: unknown): string {
-  return hash('sha256', JSON.stringify(content), 'base64url');
+  return hash('sha256', JSON.stringify(content), 'base64url').slice(0, 22);
 }
 
 function catalogIdentity(catalog: CatalogRef): unknown {

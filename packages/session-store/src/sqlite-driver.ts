@@ -26,6 +26,8 @@ export async function openSqlite(path: string): Promise<Driver> {
     db,
     tables,
     migrations: 'sqlite',
+    // One is written while the next is made ready.
+    writers: 2,
     insert: (batches) => thread.write(batches.map(toWrite)),
     exclusively: (work) => exclusively(thread, work),
     translate,

@@ -5,39 +5,34 @@ import Database from 'libsql';
 import type { SqliteReply, SqliteRequest, WriteStatement } from './sqlite-thread.js';
 
 type Statement = ReturnType<InstanceType<typeof Database>['prepare']>;
-type WriteRequest = Extract<SqliteRequest, { readonly type: 'write' }>;
-
 const port = parentPort;
 if (!port) throw new Error('sqlite-worker runs only as a worker thread');
 const keptStatements = 200;
 const busyTimeoutMs = 5_000;
 
-const database = await openOrReport((workerData as { readonly path: string }).path);
+let database: InstanceType<typeof Database>;
 const statements = new Map<string, { readonly statement: Statement; readonly returnsRows: boolean }>();
-let queue: SqliteRequest[] = [];
 
-port.on('message', (request: SqliteRequest) => {
-  // All requests that have arrived by now are served in one go, so that their writes share one fsync.
-  if (queue.length === 0) setImmediate(serve);
-  queue.push(request);
-});
-reply(0, () => []);
+try {
+  database = await open((workerData as { readonly path: string }).path);
+  port.on('message', (request: SqliteRequest) => reply(request.id, () => serve(request)));
+  reply(0, () => []);
+} catch (error) {
+  // Nobody listens, so the thread ends; an error that left it by itself would lose its code.
+  reply(0, () => {
+    throw error;
+  });
+}
 
-function serve(): void {
-  const requests = queue;
-  queue = [];
-  let writes: WriteRequest[] = [];
-  for (const request of requests) {
-    if (request.type === 'write') {
-      writes.push(request);
-      continue;
-    }
-    write(writes);
-    writes = [];
-    if (request.type === 'query') reply(request.id, () => query(request.sql, request.params));
-    else reply(request.id, close);
+function serve(request: SqliteRequest): unknown[][] {
+  switch (request.type) {
+    case 'query':
+      return query(request.sql, request.params);
+    case 'write':
+      return write(request.statements);
+    case 'close':
+      return close();
   }
-  write(writes);
 }
 
 function query(sql: string, params: readonly unknown[]): unknown[][] {
@@ -47,47 +42,21 @@ function query(sql: string, params: readonly unknown[]): unknown[][] {
   return [];
 }
 
-/** Serves all in one transaction; each is all or nothing by itself. */
-function write(requests: readonly WriteRequest[]): void {
-  if (requests.length === 0) return;
-  const failures = new Map<number, unknown>();
+/** All or nothing. */
+function write(inserts: readonly WriteStatement[]): unknown[][] {
+  query('begin immediate', []);
   try {
-    database.exec('begin immediate');
-    for (const request of requests) {
-      if (requests.length === 1) insertAll(request.statements);
-      else insertApart(request, failures);
+    for (const { sql, rows } of inserts) {
+      const { statement } = prepare(sql);
+      for (const row of rows) statement.run(row);
     }
-    database.exec('commit');
+    query('commit', []);
   } catch (error) {
-    if (database.inTransaction) database.exec('rollback');
-    for (const request of requests) failures.set(request.id, error);
+    // After a full disk or an I/O error SQLite has rolled back by itself.
+    if (database.inTransaction) query('rollback', []);
+    throw error;
   }
-  for (const request of requests) {
-    reply(request.id, () => {
-      if (failures.has(request.id)) throw failures.get(request.id);
-      return [];
-    });
-  }
-}
-
-function insertApart(request: WriteRequest, failures: Map<number, unknown>): void {
-  database.exec('savepoint one');
-  try {
-    insertAll(request.statements);
-  } catch (error) {
-    // A full disk or an I/O error ends the whole transaction: then everybody fails.
-    if (!database.inTransaction) throw error;
-    database.exec('rollback to one');
-    failures.set(request.id, error);
-  }
-  database.exec('release one');
-}
-
-function insertAll(inserts: readonly WriteStatement[]): void {
-  for (const { sql, rows } of inserts) {
-    const { statement } = prepare(sql);
-    for (const row of rows) statement.run(row);
-  }
+  return [];
 }
 
 function prepare(sql: string): { readonly statement: Statement; readonly returnsRows: boolean } {
@@ -123,18 +92,6 @@ function reply(id: number, work: () => unknown[][]): void {
     answer = { id, error: { code: String(code ?? ''), message: String(message ?? error) } };
   }
   port?.postMessage(answer);
-}
-
-/** An error that leaves the thread by itself would lose its code. */
-async function openOrReport(path: string): Promise<InstanceType<typeof Database>> {
-  try {
-    return await open(path);
-  } catch (error) {
-    reply(0, () => {
-      throw error;
-    });
-    throw error;
-  }
 }
 
 async function open(path: string): Promise<InstanceType<typeof Database>> {
