@@ -16,7 +16,7 @@ export interface ReportCounts {
 /** The part of fetch-service's control API that the benchmark needs. */
 export interface ControlApi {
   createSession(policy: SessionPolicy, config: InspectorsConfigInput): Promise<Session>;
-  /** Revokes the token, reads the report and ends the session. */
+  /** Revokes the token and reads the report. */
   closeSession(session: Session): Promise<ReportCounts>;
 }
 
@@ -40,7 +40,6 @@ export function createControlApi(url: string, auth: string): ControlApi {
     async closeSession({ id, token }) {
       await call('DELETE', `/session/${id}/token`, { token });
       const report: SessionReport = JSON.parse(await call('GET', `/session/${id}`));
-      await call('DELETE', `/session/${id}`);
       return countDownloads(report);
     },
   };
