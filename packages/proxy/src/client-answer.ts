@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import type { ClientConnection } from './incoming.js';
 
 /** Response line and fields for the client. */
 export interface AnswerHead {
@@ -17,13 +18,16 @@ export class ClientAnswer {
 
   readonly #response: ServerResponse;
   readonly #stallMs: number;
-  readonly #reset: () => void;
+  readonly #connection: Pick<ClientConnection, 'close' | 'reset'>;
   #isBroken = false;
 
-  constructor(response: ServerResponse, options: { readonly stallMs: number; readonly reset: () => void }) {
+  constructor(
+    response: ServerResponse,
+    options: { readonly stallMs: number; readonly connection: Pick<ClientConnection, 'close' | 'reset'> },
+  ) {
     this.#response = response;
     this.#stallMs = options.stallMs;
-    this.#reset = options.reset;
+    this.#connection = options.connection;
     // The client's clock is not ours to set: no Date unless the upstream sent one.
     response.sendDate = false;
     response.on('error', () => {});
@@ -82,11 +86,14 @@ export class ClientAnswer {
     else this.#response.end(body);
   }
 
-  /** The client gets to know that what it has is not the whole: never a final chunk, never the announced length. */
-  break(): void {
+  /**
+   * The client gets to know that what it has is not the whole: never a final chunk, never the announced length. `reset` takes
+   * back even what lies in the kernel's buffers, `close` lets the client read so far.
+   */
+  break(how: 'reset' | 'close'): void {
     if (this.#isBroken) return;
     this.#isBroken = true;
-    this.#reset();
+    this.#connection[how]();
   }
 
   /** Resolves when all is handed to the operating system, false when the client went away before. */

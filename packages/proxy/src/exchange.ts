@@ -43,7 +43,7 @@ export class Exchange {
     this.incoming = incoming;
     this.startedAt = options.startedAt;
     const { request, response, connection } = incoming;
-    this.client = new ClientAnswer(response, { stallMs: options.stallMs, reset: () => connection.reset() });
+    this.client = new ClientAnswer(response, { stallMs: options.stallMs, connection });
     request.on('error', () => {});
     response.once('close', () => {
       if (!response.writableFinished) this.stop(clientStop(this.#departure()));
@@ -75,7 +75,7 @@ export class Exchange {
   /** Breaks the exchange off at once: not even what is on its way to the client gets there. */
   cutOff(stop: Stop): void {
     this.stop(stop);
-    this.client.break();
+    this.client.break('reset');
   }
 
   /** Why the exchange was broken off. */

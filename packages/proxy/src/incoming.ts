@@ -18,6 +18,8 @@ export interface ClientConnection {
   readonly tunnel?: Tunnel | undefined;
   /** The credentials that this connection showed last, so that each further request is a comparison and not a look-up. */
   authorized?: { readonly header: string; readonly session: ActiveSession } | undefined;
+  /** Ends the connection; what was sent already may still arrive. */
+  close(): void;
   /** Ends the connection so that not even bytes in the kernel's buffers get out (TCP reset). */
   reset(): void;
 }

@@ -74,7 +74,7 @@ export async function createProxy(options: ProxyOptions): Promise<ProxyServer> {
     const timer = setTimeout(() => live.endAll(), graceMs);
     await live.allSettled();
     clearTimeout(timer);
-    await engine.close();
+    engine.close();
     await upstreams.close();
     await recorder.drained();
   }

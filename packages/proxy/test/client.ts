@@ -135,7 +135,7 @@ export function exchange(
   if (body !== undefined && !raw.some((name) => /^(content-length|transfer-encoding)$/i.test(name))) {
     raw.push('Content-Length', String(Buffer.byteLength(body)));
   }
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     const request = httpRequest({
       createConnection: () => socket,
       method,
@@ -143,7 +143,11 @@ export function exchange(
       headers: raw as unknown as Record<string, string>,
       setHost: false,
     });
-    request.once('error', reject);
+    request.once('error', (error: NodeJS.ErrnoException) => {
+      const body = Buffer.alloc(0);
+      const none = { status: 0, statusText: '', headers: {}, rawHeaders: [], rawTrailers: [], body, text: '' };
+      resolve({ ...none, broken: error.code ?? error.message });
+    });
     request.once('response', (response) => {
       const parts: Buffer[] = [];
       let broken: string | undefined;

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { ActiveSession } from '@waybill/contracts';
 import type { ClientConnection, Incoming, Tunnel } from '../incoming.js';
+import { resetSocket } from './reset-socket.js';
 
 /** Requests that may wait for the answer to an earlier one of the same connection. */
 const mostPipelined = 32;
@@ -14,18 +15,26 @@ export class Connection implements ClientConnection {
   idleSinceMs: number | undefined = performance.now();
 
   readonly #socket: Socket;
+  readonly #carrier: Socket;
   readonly #queue: Incoming[] = [];
 
-  /** @param socket the TCP socket, also below TLS */
-  constructor(socket: Socket, tunnel?: Tunnel) {
+  /**
+   * @param socket the TCP socket, also below TLS
+   * @param inside what a tunnel adds: where it leads, and TLS on top of the socket
+   */
+  constructor(socket: Socket, inside?: { readonly tunnel: Tunnel; readonly carrier: Socket }) {
     this.#socket = socket;
-    this.tunnel = tunnel;
+    this.#carrier = inside?.carrier ?? socket;
+    this.tunnel = inside?.tunnel;
     this.address = formatAddress(socket);
   }
 
+  close(): void {
+    this.#carrier.destroy();
+  }
+
   reset(): void {
-    if (this.#socket.destroyed) return;
-    this.#socket.resetAndDestroy();
+    resetSocket(this.#socket, this.#carrier);
   }
 
   /**

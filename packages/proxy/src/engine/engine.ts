@@ -10,6 +10,7 @@ import { connectRecord } from '../record/connect-record.js';
 import { headlines } from '../stop.js';
 import { AcceptingProxy } from './accepting-proxy.js';
 import { Connection } from './connection.js';
+import { resetSocket } from './reset-socket.js';
 import { answerSocket } from './socket-answer.js';
 import { openTunnel } from './tunnels.js';
 
@@ -21,7 +22,7 @@ export interface Engine {
   /** Takes no more connections and ends those on which nothing is under way. */
   retire(): void;
   /** Ends all connections. */
-  close(): Promise<void>;
+  close(): void;
 }
 
 /**
@@ -38,7 +39,8 @@ export async function startEngine(
   const tunnels = new Map<Connection, Socket>();
   const outer = createServer(serverOptions(context));
   const inner = createServer({ ...serverOptions(context), keepAliveTimeout: 0 });
-  let open = 0;
+  /** Everything that was accepted; http servers lose sight of their sockets at CONNECT. */
+  const sockets = new Set<Socket>();
   let isRetired = false;
 
   function connectionOf(socket: Socket): Connection {
@@ -79,10 +81,8 @@ export async function startEngine(
     onFault: (kind, error) => logger.debug({ kind, error: redactText(error.message) }, 'client connection'),
   });
   outer.on('connection', (socket) => {
-    open += 1;
-    socket.once('close', () => {
-      open -= 1;
-    });
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
     socket.on('error', () => {});
   });
   outer.on('clientError', (error, socket) => rejectGarbage(error, socket));
@@ -144,18 +144,18 @@ export async function startEngine(
   return {
     host: library.httpHost as string,
     port: library.httpPort,
-    stats: () => ({ connections: open, tunnels: tunnels.size }),
+    stats: () => ({ connections: sockets.size, tunnels: tunnels.size }),
     retire() {
       isRetired = true;
       outer.close();
       outer.closeIdleConnections();
       for (const [{ idleSinceMs }, socket] of tunnels) if (idleSinceMs !== undefined) socket.destroy();
     },
-    async close() {
+    close() {
       clearInterval(sweeper);
+      outer.close();
       for (const connection of tunnels.keys()) connection.reset();
-      outer.closeAllConnections();
-      if (outer.listening) await new Promise((resolve) => outer.close(resolve));
+      for (const socket of sockets) resetSocket(socket);
     },
   };
 }

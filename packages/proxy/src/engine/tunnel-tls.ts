@@ -17,15 +17,24 @@ export function acceptTls(
   socket: Socket,
   { context, head, timeoutMs }: { readonly context: SecureContext; readonly head: Buffer; readonly timeoutMs: number },
 ): Promise<Handshake> {
+  // An end that was read before TLS takes over would never get there.
+  if (socket.readableEnded) {
+    socket.destroy();
+    return Promise.resolve({ kind: 'left' });
+  }
+  socket.once('end', () => socket.destroy());
   if (head.length > 0) socket.unshift(head);
   return new Promise((resolve) => {
     const tls = new TLSSocket(socket, { isServer: true, secureContext: context, ALPNProtocols: ['http/1.1'] });
-    const timer = setTimeout(() => tls.destroy(), timeoutMs);
+    const leave = () => tls.destroy();
+    const timer = setTimeout(leave, timeoutMs);
     const settle = (handshake: Handshake) => {
       clearTimeout(timer);
       resolve(handshake);
     };
+    tls.once('end', leave);
     tls.once('secure', () => {
+      tls.off('end', leave);
       const { servername } = tls as TLSSocket & { readonly servername?: string | false | null };
       settle({
         kind: 'done',

@@ -87,7 +87,7 @@ async function handshake({
   }
   if (result.kind !== 'done' || session.signal.aborted) return undefined;
   const tunnel: Tunnel = { session, authority, serverName: result.serverName };
-  return { connection: new Connection(socket, tunnel), socket: result.socket };
+  return { connection: new Connection(socket, { tunnel, carrier: result.socket }), socket: result.socket };
 }
 
 interface Note {

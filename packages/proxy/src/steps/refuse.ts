@@ -29,7 +29,10 @@ export async function refuse(exchange: Exchange, context: ProxyContext, error: u
 export async function answerRefusal(exchange: Exchange, context: ProxyContext, facts: StopFacts): Promise<void> {
   const { client } = exchange;
   exchange.refusal ??= { ...facts, delivered: false };
-  if (client.isStarted || !client.isOpen) return client.break();
+  if (client.isStarted || !client.isOpen) {
+    client.break(facts.kind === 'refusal' ? 'reset' : 'close');
+    return;
+  }
   const json = prefersJson(exchange.incoming.request.headers.accept);
   const body = json ? `${JSON.stringify(refusalBody(exchange, facts))}\n` : `${refusalLine(facts)}\n`;
   const type = json ? 'application/json; charset=utf-8' : 'text/plain; charset=utf-8';

@@ -80,7 +80,8 @@ function answerFault(code: string, cause: Error, where: string): Explanation | u
   if (code === 'EPROTO' || code.startsWith('ERR_SSL_') || code.startsWith('ERR_TLS_')) {
     return ['PROXY_UPSTREAM_TLS', `no TLS with ${where}: ${brief(cause)}`, 'does the port speak https?'];
   }
-  if (code === 'HPE_INVALID_EOF_STATE' || code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') {
+  const isParser = cause.name === 'HTTPParserError';
+  if (code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH' || (isParser && cause.message.includes('Invalid EOF state'))) {
     return ['PROXY_UPSTREAM_TRUNCATED', `${where} ended the body before its end`];
   }
   if (code === 'EWAYBILL_RESET' || code === 'ECONNRESET' || code === 'EPIPE' || code === 'UND_ERR_SOCKET') {
@@ -89,7 +90,7 @@ function answerFault(code: string, cause: Error, where: string): Explanation | u
   if (code === 'UND_ERR_HEADERS_OVERFLOW') {
     return ['PROXY_UPSTREAM_PROTOCOL', `${where} sent more header fields than fit`];
   }
-  if (code.startsWith('HPE_')) {
+  if (isParser) {
     return ['PROXY_UPSTREAM_PROTOCOL', `${where} did not answer in HTTP/1.1: ${brief(cause)}`];
   }
   return undefined;
