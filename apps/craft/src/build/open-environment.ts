@@ -7,6 +7,7 @@ import { createHostEnvironment } from '../environments/host.js';
 import type { WorkLayout } from '../project/work-layout.js';
 import type { BuildSession } from '../session/session.js';
 import { carriedVariables } from './carried-variables.js';
+import { type UserSettings, userSettings } from './user-settings.js';
 
 /** Which kind of environment a build gets, and why not the better one. */
 export interface EnvironmentChoice {
@@ -21,6 +22,8 @@ export async function chooseEnvironment(destructive: boolean): Promise<Environme
   const problem = await bubblewrapProblem();
   return problem === undefined ? { kind: 'bubblewrap' } : { kind: 'host', problem };
 }
+
+const noSettings: UserSettings = { readable: [], env: {} };
 
 /** An environment with the variables that every command in it gets. */
 export interface OpenEnvironment {
@@ -46,18 +49,19 @@ export async function openEnvironment(options: EnvironmentOptions): Promise<Open
   const { layout, session, onTraffic } = options;
   for (const directory of layout.writable) await mkdir(directory, { recursive: true });
   const sessionProxyUrl = session?.proxyUrl;
+  const user = session || options.kind === 'host' ? noSettings : userSettings(options.env);
   const environment =
     options.kind === 'host'
       ? await createHostEnvironment({ sessionProxyUrl, onTraffic })
       : await createBubblewrapEnvironment({
           sessionProxyUrl,
           writable: layout.writable,
-          readable: [layout.project],
+          readable: [layout.project, ...user.readable],
           hide: session?.hide ?? [],
           onTraffic,
         });
   try {
-    return { environment, baseEnv: await baseEnvironment(environment, options) };
+    return { environment, baseEnv: { ...(await baseEnvironment(environment, options)), ...user.env } };
   } catch (error) {
     await environment.close();
     throw error;

@@ -1,0 +1,25 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Settings of the user's own clients that an ordinary build in a sandbox may read. */
+export interface UserSettings {
+  /** Paths to show inside. */
+  readonly readable: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/**
+ * Where npm and git of an ordinary build find the user's settings (registries, mirrors, names), although its home is another
+ * one: without them it would download from elsewhere than the user does. A session has settings of its own instead.
+ */
+export function userSettings(env: Readonly<NodeJS.ProcessEnv>): UserSettings {
+  const home = env.HOME;
+  const files = {
+    npm_config_userconfig: env.npm_config_userconfig ?? env.NPM_CONFIG_USERCONFIG ?? (home && join(home, '.npmrc')),
+    GIT_CONFIG_GLOBAL: env.GIT_CONFIG_GLOBAL ?? (home && join(home, '.gitconfig')),
+  };
+  const found = Object.entries(files).filter(
+    (pair): pair is [string, string] => pair[1] !== undefined && existsSync(pair[1]),
+  );
+  return { readable: found.map(([, path]) => path), env: Object.fromEntries(found) };
+}
