@@ -71,17 +71,21 @@ function toPin(file: GenericFile, index: number): Pin {
  * them: these are found in a map, so that only patterns with wildcards cost time for each request.
  */
 function indexPins(pins: readonly Pin[]): (normalizedUrl: string) => readonly Pin[] {
-  const byUrl = new Map<string, Set<Pin>>();
-  const patterns = pins.filter(({ globs }) => globs.some(({ literal }) => literal === undefined));
+  const byUrl = new Map<string, Pin[]>();
   for (const pin of pins) {
     for (const { literal } of pin.globs) {
-      if (literal !== undefined) byUrl.set(literal, (byUrl.get(literal) ?? new Set()).add(pin));
+      if (literal === undefined) continue;
+      const known = byUrl.get(literal);
+      if (known) known.push(pin);
+      else byUrl.set(literal, [pin]);
     }
   }
+  const patterns = pins.filter(({ globs }) => globs.some(({ literal }) => literal === undefined));
   return (url) => {
-    const matching = new Set(byUrl.get(url));
-    for (const pin of patterns) if (pin.globs.some((glob) => glob.matches(url))) matching.add(pin);
-    return [...matching].sort((a, b) => a.index - b.index);
+    const exact = byUrl.get(url) ?? [];
+    const others = patterns.filter(({ globs }) => globs.some((glob) => glob.matches(url)));
+    if (others.length === 0) return exact;
+    return [...new Set([...exact, ...others])].sort((a, b) => a.index - b.index);
   };
 }
 
