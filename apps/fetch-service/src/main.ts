@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 import { runFetchService } from './cli/program.js';
-import { runDaemon } from './daemon/run-daemon.js';
 
 const out = (text: string) => void process.stdout.write(text);
 const err = (text: string) => void process.stderr.write(text);
@@ -14,7 +13,11 @@ const exitCode = await runFetchService(process.argv.slice(2), {
   environment,
   out,
   err,
-  serve: (options) => runDaemon(options, { environment, out }),
+  // Loaded when it is needed: help and `config` answer at once.
+  async serve(options) {
+    const { runDaemon } = await import('./daemon/run-daemon.js');
+    return runDaemon(options, { environment, out });
+  },
 });
 clearInterval(alive);
 // A transfer that does not end in time must not keep the process; what counts is durable by now.

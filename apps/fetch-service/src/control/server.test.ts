@@ -328,12 +328,12 @@ describe('errors', () => {
     };
     expect((await call({ method: 'DELETE', url: `/session/${id}` })).body).toBe('500 Internal Server Error');
     store.transition = async () => {
-      throw new FetchServiceError('FETCH_STORE_FAILED', 'the disk is full');
+      throw new FetchServiceError('FETCH_SPOOL_WRITE_FAILED', 'the disk is full');
     };
     const answer = await call({ method: 'DELETE', url: `/session/${id}` });
     expect([answer.statusCode, answer.body]).toEqual([
       500,
-      '500 Internal Server Error: the disk is full (FETCH_STORE_FAILED)',
+      '500 Internal Server Error: the disk is full (FETCH_SPOOL_WRITE_FAILED)',
     ]);
   });
 

@@ -1,44 +1,21 @@
-import { type Clock, type Logger, type RuntimeFile, systemClock, toRfc3339 } from '@waybill/contracts';
-import { createInspectorRuntime } from '@waybill/inspectors';
+import type { Logger } from '@waybill/contracts';
 import type { ProxyServer } from '@waybill/proxy';
-import { loadServiceConfiguration } from '../config/service-configuration.js';
 import { createControlServer } from '../control/server.js';
 import { createSessionEvents } from '../control/session-events.js';
-import { FetchServiceError, messageOf } from '../errors.js';
-import type { SecurityLog } from '../logs/security-log.js';
+import { messageOf } from '../errors.js';
 import { createServiceMetrics } from '../metrics.js';
-import { createBodyReaper } from '../sessions/body-reaper.js';
 import { loadSessionManager } from '../sessions/session-manager.js';
 import { createSpool } from '../sessions/spool.js';
-import { openControlSocket } from '../socket/control-socket.js';
-import { operate } from '../socket/operations.js';
-import { version } from '../version.js';
-import { openCertificates } from './certificates.js';
-import type { Cleanup } from './cleanup.js';
+import { announce, openProfiler, openSocket } from './announce.js';
+import type { DaemonContext } from './daemon-context.js';
 import { createEgress } from './egress.js';
+import { type Foundation, openFoundation } from './foundation.js';
 import { createIdleShutdown } from './idle-shutdown.js';
 import { localUrl } from './listen.js';
 import { addGauges, countRecords, observeProxy } from './observe.js';
-import { startProfiler } from './profiler.js';
-import { removeRuntimeFile, writeRuntimeFile } from './runtime-file.js';
 import type { ServeOptions } from './serve-options.js';
 import { closeControl, listenControl, listenProxy } from './servers.js';
-import { prepareSpool } from './spool-directory.js';
 import type { Started } from './start-text.js';
-import { openStorage } from './storage.js';
-import { upstreamSettings } from './upstream.js';
-
-/** What the daemon is run with, beside its options. */
-export interface DaemonContext {
-  readonly environment: Readonly<Record<string, string | undefined>>;
-  readonly clock?: Clock;
-  readonly logger: Logger;
-  readonly security: SecurityLog;
-  /** Filled with what must be undone; the caller runs it, also when starting fails. */
-  readonly cleanup: Cleanup;
-  /** Nobody used the daemon for its idle time. */
-  readonly onIdle: () => void;
-}
 
 /** A running daemon. */
 export interface Daemon {
@@ -47,55 +24,82 @@ export interface Daemon {
   reloadCertificate(): Promise<void>;
 }
 
+/** Parts that know each other: the later ones are filled in when they listen. */
+interface Wiring extends Omit<DaemonContext, 'clock'> {
+  readonly options: ServeOptions;
+  readonly foundation: Foundation;
+  readonly late: { proxy?: ProxyServer; listeners?: { readonly host: string; readonly port: number }[] };
+  readonly egress: ReturnType<typeof createEgress>;
+  readonly metrics: ReturnType<typeof createServiceMetrics>;
+  readonly events: ReturnType<typeof createSessionEvents>;
+}
+
+type Sessions = Awaited<ReturnType<typeof loadSessionManager>>;
+
 /** Exchanges get this long to finish when the daemon stops; the whole stop has ten seconds. */
 const proxyGraceMs = 3_000;
 /** How long a revocation waits for broken-off exchanges to be recorded; they are recorded in any case. */
 const settleMs = 3_000;
-/** A body may wait this long for its record; inspections take five minutes at most by default. */
-const recordGraceMs = 30 * 60_000;
 
 /** Wires everything, from the disk up to the listeners. What fails here fails before anybody is served. */
 export async function startDaemon(options: ServeOptions, context: DaemonContext): Promise<Daemon> {
-  const { logger, security, cleanup, clock = systemClock } = context;
-  const startedAt = clock.now();
-  const paths = await prepareSpool(options.spoolRoot);
-  const configuration = await loadServiceConfiguration(options.configDirectory, () => egress.refresh());
-  for (const warning of configuration.warnings) logger.warn({}, warning);
-  const upstream = await upstreamSettings(context.environment, options.upstreamCaFiles);
-  let proxy: ProxyServer | undefined;
-  const certificates = await openCertificates({
-    chosen: options.certificate,
-    ownDirectory: paths.ca,
-    clock,
-    logger,
-    onChange: (issuer) => proxy?.setIssuer(issuer),
+  const late: Wiring['late'] = {};
+  const foundation = await openFoundation(options, context, {
+    onConfiguration: () => egress.refresh(),
+    onIssuer: (issuer) => late.proxy?.setIssuer(issuer),
   });
-
-  const { blobs, store } = await openStorage(options.spoolRoot, paths, options.databaseUrl, { clock, logger });
-  cleanup.add('records', () => store.close());
-  cleanup.add('bodies', () => blobs.close());
-  const reaper = createBodyReaper({ blobs, store, clock, graceMs: recordGraceMs });
-  const runtime = createInspectorRuntime({ blobs, clock, scratchDir: paths.scratch, logger });
-  cleanup.add('inspectors', () => runtime.close());
-
-  const metrics = createServiceMetrics();
-  const events = createSessionEvents();
-  let listeners: { host: string; port: number }[] | undefined;
+  const startedAt = foundation.clock.now();
   const egress = createEgress({
-    acl: () => configuration.acl,
-    listeners: () => listeners,
-    onChange: (guard) => proxy?.setEgress(guard),
+    acl: () => foundation.configuration.acl,
+    listeners: () => late.listeners,
+    onChange: (guard) => late.proxy?.setEgress(guard),
   });
-  const idle = createIdleShutdown(options.idleShutdownSeconds, () => sessions.live().length > 0, context.onIdle);
+  const metrics = createServiceMetrics();
+  const wiring: Wiring = { ...context, options, foundation, late, egress, metrics, events: createSessionEvents() };
+
+  const { sessions, touch } = await openSessions(wiring);
+  const proxy = await openProxy(wiring, sessions);
+  const control = await openControl(wiring, sessions, { startedAt, touch });
+  late.listeners = [control, { host: proxy.host, port: proxy.port }];
+  egress.refresh();
+  const socketPath = await openSocket(options, context, {
+    sessions,
+    configuration: foundation.configuration,
+    isPermissiveAllowed: options.isPermissiveAllowed,
+    updateCertificate: (pem, validateOnly) => foundation.certificates.update(pem, validateOnly),
+  });
+  await openProfiler(options, context);
+  // With a database of its own nobody else can be about to refer to a body.
+  if (options.databaseUrl === undefined) sweepLater(foundation.reaper, context.logger);
+
+  const started = {
+    controlUrl: localUrl(control.host, control.port),
+    proxyUrl: localUrl(proxy.host, proxy.port),
+    controlHost: control.host,
+    proxyHost: proxy.host,
+    caFile: foundation.certificates.files.certFile,
+    caSha256: foundation.certificates.issuer.root.fingerprintSha256,
+    socketPath,
+    resumedSessions: sessions.live().length,
+  };
+  const runtimeFile = await announce(options, context, { ...started, startedAt });
+  return { started: { ...started, runtimeFile }, reloadCertificate: () => foundation.certificates.reload() };
+}
+
+async function openSessions(wiring: Wiring): Promise<{ readonly sessions: Sessions; readonly touch: () => void }> {
+  const { options, foundation, late, egress, metrics, events, logger, security, cleanup } = wiring;
+  const { store, blobs, reaper, inspectors, configuration, clock } = foundation;
+  const hasSessions = () => sessions.live().length > 0;
+  const idle = createIdleShutdown(options.idleShutdownSeconds, hasSessions, wiring.onIdle);
   cleanup.add('idle timer', () => idle.stop());
-  const sessions = await loadSessionManager({
+  const sessions: Sessions = await loadSessionManager({
     store,
     spool: createSpool(options.spoolRoot, blobs),
-    inspectors: runtime,
+    inspectors,
     configuration,
     isPermissiveAllowed: options.isPermissiveAllowed,
     discardBlobs: (sha256s) => reaper.discard(sha256s),
-    settle: (id) => settled(proxy, id),
+    settle: (id) => settled(late.proxy, id),
     onActivity: () => idle.touch(),
     onCreated(policy) {
       metrics.sessionCreated(policy);
@@ -110,8 +114,13 @@ export async function startDaemon(options: ServeOptions, context: DaemonContext)
     security,
   });
   cleanup.add('sessions', () => sessions.close());
+  return { sessions, touch: () => idle.touch() };
+}
 
-  proxy = await listenProxy(options.proxy, {
+async function openProxy(wiring: Wiring, sessions: Sessions): Promise<ProxyServer> {
+  const { options, foundation, late, egress, metrics, events, logger, security, cleanup } = wiring;
+  const { store, reaper, certificates, upstream, clock } = foundation;
+  const proxy = await listenProxy(options.proxy, {
     sessions,
     issuer: certificates.issuer,
     blobs: reaper.blobs,
@@ -129,103 +138,34 @@ export async function startDaemon(options: ServeOptions, context: DaemonContext)
     logger,
     observer: observeProxy(logger, security),
   });
-  const proxyServer = proxy;
-  cleanup.add('proxy', () => proxyServer.close({ graceMs: proxyGraceMs }));
-  addGauges(metrics, proxyServer, () => sessions.live().length);
+  late.proxy = proxy;
+  cleanup.add('proxy', () => proxy.close({ graceMs: proxyGraceMs }));
+  addGauges(metrics, proxy, () => sessions.live().length);
+  return proxy;
+}
 
+async function openControl(
+  wiring: Wiring,
+  sessions: Sessions,
+  { startedAt, touch }: { readonly startedAt: Date; readonly touch: () => void },
+): Promise<{ readonly host: string; readonly port: number }> {
+  const { options, foundation, metrics, events, logger, security, cleanup } = wiring;
   const app = await createControlServer({
     sessions,
     events,
     credentials: options.credentials,
     spoolRoot: options.spoolRoot,
     startedAt,
-    caPem: () => certificates.issuer.root.certificatePem,
-    checkReady: () => store.ping(),
+    caPem: () => foundation.certificates.issuer.root.certificatePem,
+    checkReady: () => foundation.store.ping(),
     metrics,
-    onActivity: () => idle.touch(),
-    clock,
+    onActivity: touch,
+    clock: foundation.clock,
     logger,
     security,
   });
-  const control = await listenControl(app, options.control);
   cleanup.add('control API', () => closeControl(app));
-  listeners = [control, { host: proxyServer.host, port: proxyServer.port }];
-  egress.refresh();
-
-  const socketPath = await openSocket(options, context, (request) =>
-    operate(
-      {
-        sessions,
-        configuration,
-        isPermissiveAllowed: options.isPermissiveAllowed,
-        updateCertificate: (pem, validateOnly) => certificates.update(pem, validateOnly),
-      },
-      request,
-    ),
-  );
-  if (options.profilePort !== undefined) {
-    const profiler = await startProfiler(options.profilePort);
-    cleanup.add('profiler', () => profiler.close());
-  }
-  // With a database of its own nobody else can be about to refer to a body.
-  if (options.databaseUrl === undefined) sweepLater(reaper, logger);
-
-  const started: Started = {
-    controlUrl: localUrl(control.host, control.port),
-    proxyUrl: localUrl(proxyServer.host, proxyServer.port),
-    controlHost: control.host,
-    proxyHost: proxyServer.host,
-    caFile: certificates.files.certFile,
-    caSha256: certificates.issuer.root.fingerprintSha256,
-    socketPath,
-    runtimeFile: undefined,
-    resumedSessions: sessions.live().length,
-  };
-  const runtimeFile = await announce(options, context, {
-    version,
-    pid: process.pid,
-    'started-at': toRfc3339(startedAt),
-    'control-url': started.controlUrl,
-    'proxy-url': started.proxyUrl,
-    auth: options.credentials?.text ?? ':',
-    'ca-file': started.caFile,
-    'ca-sha256': started.caSha256,
-    permissive: options.isPermissiveAllowed,
-  });
-  return { started: { ...started, runtimeFile }, reloadCertificate: () => certificates.reload() };
-}
-
-/** A default place that is taken or cannot be written costs a convenience and is said; a chosen one stops the start. */
-async function openSocket(
-  { socket }: ServeOptions,
-  { logger, cleanup }: DaemonContext,
-  answer: Parameters<typeof openControlSocket>[1],
-): Promise<string | undefined> {
-  try {
-    const opened = await openControlSocket(socket.path, answer, logger);
-    cleanup.add('control socket', () => opened.close());
-    return opened.path;
-  } catch (cause) {
-    if (socket.isChosen || !(cause instanceof FetchServiceError)) throw cause;
-    logger.warn({ hint: cause.hint }, `no control socket: ${cause.message}`);
-    return undefined;
-  }
-}
-
-async function announce(
-  { runtimeFile }: ServeOptions,
-  { logger, cleanup }: DaemonContext,
-  content: RuntimeFile,
-): Promise<string | undefined> {
-  try {
-    await writeRuntimeFile(runtimeFile.path, content);
-    cleanup.add('runtime file', () => removeRuntimeFile(runtimeFile.path));
-    return runtimeFile.path;
-  } catch (cause) {
-    if (runtimeFile.isChosen || !(cause instanceof FetchServiceError)) throw cause;
-    logger.warn({ hint: cause.hint }, messageOf(cause));
-    return undefined;
-  }
+  return listenControl(app, options.control);
 }
 
 async function settled(proxy: ProxyServer | undefined, sessionId: string): Promise<void> {

@@ -10,7 +10,7 @@ const maxSeconds = 120;
  * snapshots of the heap: they would hold tokens and credentials.
  * @throws FetchServiceError FETCH_PORT_IN_USE, FETCH_LISTEN_FAILED
  */
-export async function startProfiler(port: number): Promise<{ close(): Promise<void> }> {
+export async function startProfiler(port: number): Promise<{ readonly port: number; close(): Promise<void> }> {
   const session = new Session();
   session.connect();
   await session.post('HeapProfiler.startSampling');
@@ -29,7 +29,9 @@ export async function startProfiler(port: number): Promise<{ close(): Promise<vo
   server.once('error', (cause) => reject(listenError(cause, { name: 'profiler', option: '--profile' }, options, host)));
   server.listen(options, resolve);
   await promise;
+  const address = server.address();
   return {
+    port: typeof address === 'object' && address ? address.port : port,
     async close() {
       server.closeAllConnections();
       server.close();

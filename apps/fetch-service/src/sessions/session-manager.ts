@@ -1,16 +1,15 @@
-import {
-  type ActiveSession,
-  type AuthenticationFailure,
-  type Clock,
-  type InspectorsConfig,
-  inspectorsConfigSchema,
-  type JsonObject,
-  type Logger,
-  type SessionAuthority,
-  type SessionInspectors,
-  type SessionPolicy,
-  type SessionRecord,
-  type SessionStore,
+import type {
+  ActiveSession,
+  AuthenticationFailure,
+  Clock,
+  InspectorsConfig,
+  JsonObject,
+  Logger,
+  SessionAuthority,
+  SessionInspectors,
+  SessionPolicy,
+  SessionRecord,
+  SessionStore,
 } from '@waybill/contracts';
 import { FetchServiceError, messageOf } from '../errors.js';
 import type { SecurityLog } from '../logs/security-log.js';
@@ -19,7 +18,9 @@ import { FormerSessions } from './former-sessions.js';
 import { KeyedQueue } from './keyed-queue.js';
 import { LiveSession } from './live-session.js';
 import { knownSecrets, lostSecrets, parseSecrets, type SessionSecrets } from './secrets.js';
+import { SessionTimers } from './session-timers.js';
 import type { Spool } from './spool.js';
+import { bindStored } from './stored-inspectors.js';
 import {
   createSessionId,
   createToken,
@@ -68,8 +69,6 @@ export interface NewSession {
 export const defaultTimeoutSeconds = 6 * 60 * 60;
 /** Ten years; also what keeps `now + timeout` a date. */
 const maxTimeoutSeconds = 10 * 365 * 24 * 60 * 60;
-/** Node fires timers beyond 2^31-1 ms at once. */
-const maxTimerMs = 2 ** 31 - 1;
 const noToken = digestToken('');
 
 /**
@@ -81,7 +80,7 @@ export class SessionManager implements SessionAuthority {
   readonly #random: Randomness;
   readonly #live = new Map<string, LiveSession>();
   readonly #former = new FormerSessions();
-  readonly #timers = new Map<string, NodeJS.Timeout>();
+  readonly #timers: SessionTimers;
   readonly #queue = new KeyedQueue();
   #created = 0;
 
@@ -89,6 +88,7 @@ export class SessionManager implements SessionAuthority {
   constructor(options: SessionManagerOptions) {
     this.#options = options;
     this.#random = options.random ?? systemRandomness;
+    this.#timers = new SessionTimers(() => options.clock.now().getTime());
   }
 
   /** Sessions created since start. */
@@ -103,11 +103,12 @@ export class SessionManager implements SessionAuthority {
 
   /** Takes over sessions that an earlier process left open or revoked; those whose time ran out meanwhile expire. */
   async load(): Promise<void> {
-    for (const record of await this.#options.store.listSessions(['open', 'revoked'])) {
-      const config = this.#configurationOf(record);
-      this.#adopt(record, config, lostSecrets(record.secretPatterns), this.#boundOrNothing(record.id, config));
+    const { store, logger } = this.#options;
+    for (const record of await store.listSessions(['open', 'revoked'])) {
+      const { config, inspectors } = bindStored(record, this.#options.inspectors, logger);
+      this.#adopt(record, config, lostSecrets(record.secretPatterns), inspectors);
       const lost = record.secretPatterns.length;
-      this.#options.logger.info({ session: record.id, state: record.state, lostSecrets: lost }, 'session taken over');
+      logger.info({ session: record.id, state: record.state, lostSecrets: lost }, 'session taken over');
     }
   }
 
@@ -222,8 +223,7 @@ export class SessionManager implements SessionAuthority {
 
   /** Stops timers; sessions stay as they are for the next process. */
   async close(): Promise<void> {
-    for (const timer of this.#timers.values()) clearTimeout(timer);
-    this.#timers.clear();
+    this.#timers.clearAll();
     await this.#queue.idle();
   }
 
@@ -287,35 +287,22 @@ export class SessionManager implements SessionAuthority {
     const touch = () => this.#options.onActivity?.();
     const session = new LiveSession(record, { inspectors, config, secrets, touch });
     this.#live.set(record.id, session);
-    this.#arm(session);
+    this.#timers.arm(record.id, record.expiresAt, () => this.#onDue(session));
   }
 
-  #arm(session: LiveSession): void {
-    const remainingMs = session.record.expiresAt.getTime() - this.#options.clock.now().getTime();
-    const timer = setTimeout(
-      () => {
-        if (remainingMs > maxTimerMs) return this.#arm(session);
-        // Stopped before anything is waited for: the time is over now.
-        session.stop();
-        this.#queue
-          .run(session.id, () => this.#expire(session))
-          .catch((cause: unknown) => {
-            this.#options.logger.error(
-              { session: session.id, error: messageOf(cause) },
-              'an expired session was not recorded as such',
-            );
-          });
-      },
-      Math.min(Math.max(remainingMs, 0), maxTimerMs),
-    );
-    // A daemon that stops must not wait for its sessions' time-outs.
-    timer.unref();
-    this.#timers.set(session.id, timer);
+  #onDue(session: LiveSession): void {
+    // Stopped before anything is waited for: the time is over now.
+    session.stop();
+    this.#queue
+      .run(session.id, () => this.#expire(session))
+      .catch((cause: unknown) => {
+        const fields = { session: session.id, error: messageOf(cause) };
+        this.#options.logger.error(fields, 'an expired session was not recorded as such');
+      });
   }
 
   #forget(record: SessionRecord, failure: 'ended' | 'expired'): void {
-    clearTimeout(this.#timers.get(record.id));
-    this.#timers.delete(record.id);
+    this.#timers.clear(record.id);
     this.#live.get(record.id)?.stop();
     this.#live.delete(record.id);
     this.#former.remember(record.id, { tokenDigest: record.tokenDigest, failure });
@@ -348,34 +335,10 @@ export class SessionManager implements SessionAuthority {
   }
 
   #sourceOf(session: SessionRecord, live: LiveSession | undefined): ReportSource {
-    const { store, spool, clock } = this.#options;
-    const inspectorIds = (live?.active.inspectors ?? this.#boundOrNothing(session.id, this.#configurationOf(session)))
-      .ids;
-    return { session, store, inspectorIds, spoolPath: spool.pathOf(session.id), now: clock.now() };
-  }
-
-  /** One session that cannot be served any more must not keep the service from starting: it allows nothing (promise 5). */
-  #boundOrNothing(id: string, config: InspectorsConfig): SessionInspectors {
-    try {
-      return this.#options.inspectors.bind(config);
-    } catch (cause) {
-      this.#options.logger.error(
-        { session: id, error: messageOf(cause) },
-        'inspectors of a session cannot be bound: it allows nothing',
-      );
-      return this.#options.inspectors.bind({});
-    }
-  }
-
-  /** A record that this version cannot read allows nothing (promise 5); its evidence stays readable. */
-  #configurationOf(record: SessionRecord): InspectorsConfig {
-    const parsed = inspectorsConfigSchema.safeParse(record.configuration);
-    if (parsed.success) return parsed.data;
-    this.#options.logger.error(
-      { session: record.id, error: parsed.error.message },
-      'configuration of a session cannot be read: it allows nothing',
-    );
-    return {};
+    const { store, spool, clock, logger } = this.#options;
+    const inspectors = live?.active.inspectors ?? bindStored(session, this.#options.inspectors, logger).inspectors;
+    const spoolPath = spool.pathOf(session.id);
+    return { session, store, inspectorIds: inspectors.ids, spoolPath, now: clock.now() };
   }
 }
 
