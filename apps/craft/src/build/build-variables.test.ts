@@ -58,6 +58,11 @@ describe('userSettings', () => {
       env: { GIT_CONFIG_GLOBAL: npmrc },
     });
     expect(userSettings({})).toEqual({ readable: [], env: {} });
+    // What a variable names must be seen inside, or every TLS connection of the build fails.
+    expect(userSettings({ GIT_SSL_CAINFO: npmrc, SSL_CERT_DIR: dir, NODE_EXTRA_CA_CERTS: '/nonexistent' })).toEqual({
+      readable: [npmrc, dir],
+      env: {},
+    });
     await rm(dir, { recursive: true });
   });
 });
