@@ -30,7 +30,7 @@ export interface HashJob {
 
 /** Hashes large bodies in threads, started when first needed, so that the main thread stays free. */
 export class HashPool {
-  readonly #threads: HashThread[] = [];
+  readonly #threads = new Set<HashThread>();
   readonly #blocks: ArrayBuffer[] = [];
   readonly #limit: number;
   #closed = false;
@@ -55,21 +55,19 @@ export class HashPool {
 
   async close(): Promise<void> {
     this.#closed = true;
-    await Promise.all(this.#threads.splice(0).map((thread) => thread.close()));
+    await Promise.all([...this.#threads].map((thread) => thread.close()));
   }
 
   #thread(): HashThread {
-    const idle = this.#threads.find((thread) => thread.load === 0);
-    if (idle) return idle;
-    if (this.#threads.length < this.#limit) {
-      const thread = new HashThread(
-        (block) => this.give(block),
-        () => this.#threads.splice(this.#threads.indexOf(thread), 1),
-      );
-      this.#threads.push(thread);
-      return thread;
-    }
-    return this.#threads.reduce((least, thread) => (thread.load < least.load ? thread : least));
+    const usable = [...this.#threads].filter((thread) => !thread.failed).sort((a, b) => a.load - b.load);
+    const [least] = usable;
+    if (least && (least.load === 0 || usable.length >= this.#limit)) return least;
+    const thread = new HashThread(
+      (block) => this.give(block),
+      () => this.#threads.delete(thread),
+    );
+    this.#threads.add(thread);
+    return thread;
   }
 }
 
@@ -102,6 +100,10 @@ class HashThread {
   /** Bodies being hashed now. */
   get load(): number {
     return this.#jobs.size;
+  }
+
+  get failed(): boolean {
+    return this.#failure !== undefined;
   }
 
   start(algorithms: readonly string[]): HashJob {

@@ -33,7 +33,8 @@ export interface BlobWriter {
  * Content-addressed bytes, write-once. Names are sha256 in lower-case hex. All methods are safe to call concurrently.
  *
  * Errors are `WaybillError`s with codes `BLOB_NOT_FOUND`, `BLOB_CORRUPT` (bytes on disk do not match their name),
- * `BLOB_STORAGE_FULL`, `BLOB_STORAGE_FAILED`, `BLOB_RANGE_INVALID`, `BLOB_CLOSED`.
+ * `BLOB_STORAGE_FULL`, `BLOB_STORAGE_FAILED`, `BLOB_RANGE_INVALID`, `BLOB_CLOSED`; opening a driver may also fail
+ * with `BLOB_LOCKED`.
  */
 export interface BlobStore {
   /** @param sizeHint expected bytes, lets the driver choose between segment and file early. */
