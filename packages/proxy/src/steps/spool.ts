@@ -44,7 +44,7 @@ export async function spool(exchange: Exchange, context: ProxyContext, answer: U
   const flow = new BodyFlow(exchange, context, answer);
   armEarlyHeaders(exchange, answer);
   const body = await takeIn({ exchange, context, answer, flow });
-  if (body.size === 0) return { kind: 'none', note: 'empty body' };
+  if (body.size === 0) return { kind: 'none', note: 'no body' };
   exchange.body = { sha256: body.digests.sha256, size: body.size };
   return { kind: 'body', isArtifact, body, flow };
 }
@@ -129,7 +129,7 @@ async function withhold(exchange: Exchange, answer: UpstreamAnswer, drainBytes: 
   if (transfer.received > drainBytes) transfer.abort(new Error('more of a withheld body than is worth reading'));
   if (transfer.received > 0) return { kind: 'withheld', note: `body of status ${status} withheld` };
   exchange.delivery = 'none';
-  return { kind: 'none', note: 'empty body' };
+  return { kind: 'none', note: 'no body' };
 }
 
 function viewOf({ request }: Exchange) {
