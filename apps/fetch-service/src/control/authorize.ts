@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { ControlContext } from './context.js';
 import { claimedUser } from './credentials.js';
-import { text } from './resource.js';
+import { clientAddress, text } from './resource.js';
 
 /** HTTP Basic on every route that is not open; the answer names no scheme (no `WWW-Authenticate`). specs/fetch-service.md §2 */
 export function addAuthorization(
@@ -11,7 +11,11 @@ export function addAuthorization(
   const { credentials, security } = context;
   app.addHook('onRequest', async (request, reply) => {
     if (request.routeOptions.config.isOpen || request.is404 || !credentials) return;
-    const facts = { client_ip: request.ip, user_agent: request.headers['user-agent'], request_url: request.url };
+    const facts = {
+      client_ip: clientAddress(request),
+      user_agent: request.headers['user-agent'],
+      request_url: request.url,
+    };
     if (credentials.accepts(request.headers.authorization)) {
       security.event('INFO', `authn_login_success:${credentials.user}`, 'control API credentials were accepted', facts);
       if (request.method !== 'GET') {

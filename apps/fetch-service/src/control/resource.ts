@@ -70,3 +70,8 @@ export function addResource(app: FastifyInstance, url: string, routes: readonly 
 export function text(reply: FastifyReply, status: number, body: string): FastifyReply {
   return reply.code(status).type('text/plain; charset=utf-8').send(body);
 }
+
+/** Who calls, IPv4 as people write it also where the socket speaks IPv6. */
+export function clientAddress({ ip }: Pick<FastifyRequest, 'ip'>): string {
+  return ip.replace(/^::ffff:(?=\d+\.)/, '');
+}

@@ -6,6 +6,7 @@ import { addEvents } from './events.js';
 import { addJsonBodies, maxBodyBytes } from './json-body.js';
 import { addOpenApi, addOpenApiDocument } from './open-api.js';
 import { addProbes } from './probes.js';
+import { clientAddress } from './resource.js';
 import { addResources } from './resources.js';
 import { addSession, addSessions } from './session.js';
 import { addStatus } from './status.js';
@@ -13,6 +14,8 @@ import { addToken } from './token.js';
 
 /** Time for a request to arrive whole. specs/fetch-service.md §2 */
 const requestTimeoutMs = 30_000;
+/** More are turned away: nobody who runs builds needs as many. */
+const maxConnections = 1024;
 
 /** The control API, not yet listening. */
 export async function createControlServer(context: ControlContext): Promise<FastifyInstance> {
@@ -24,6 +27,7 @@ export async function createControlServer(context: ControlContext): Promise<Fast
     forceCloseConnections: 'idle',
     return503OnClosing: false,
   });
+  app.server.maxConnections = maxConnections;
   addErrorAnswers(app, context.logger);
   addJsonBodies(app);
   addAuthorization(app, context);
@@ -48,6 +52,6 @@ function addAccounting(app: FastifyInstance, { metrics, logger, onActivity }: Co
     metrics.request(path, method, reply.statusCode, reply.elapsedTime / 1000);
     if (config.isProbe) return;
     onActivity();
-    logger.debug({ method, route: path, status: reply.statusCode, client: request.ip }, 'control request');
+    logger.debug({ method, route: path, status: reply.statusCode, client: clientAddress(request) }, 'control request');
   });
 }

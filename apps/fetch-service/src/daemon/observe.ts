@@ -14,7 +14,10 @@ export function observeProxy(logger: Logger, security: SecurityLog): ProxyObserv
       logger.info({ ...fields, phase, reason, delivered }, kind === 'failure' ? 'exchange failed' : 'exchange refused');
     },
     authenticationFailed({ address, reason, sessionId }) {
-      logger.info({ client: address, reason, session: sessionId }, 'proxy credentials refused');
+      const fields = { client: address, reason, session: sessionId };
+      // Many clients ask without credentials first, to be told that they are wanted.
+      if (reason === 'missing') return logger.debug(fields, 'proxy credentials asked for');
+      logger.info(fields, 'proxy credentials refused');
       security.event('WARN', `authn_login_fail:${sessionId ?? ''}`, 'proxy credentials were refused', {
         client_ip: address,
         reason,
