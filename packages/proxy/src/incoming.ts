@@ -2,12 +2,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ActiveSession } from '@waybill/contracts';
 import type { Authority } from './http/authority.js';
 
-/** A decrypted tunnel: whose it is and where it leads. */
+/** A tunnel: whose it is and where it leads. */
 export interface Tunnel {
   readonly session: ActiveSession;
   /** As CONNECT named it. */
   readonly authority: Authority;
-  /** Server name of the client's TLS handshake; undefined when it sent none. */
+  /** What the client speaks inside. */
+  readonly scheme: 'https' | 'http';
+  /** Server name of the client's TLS handshake; undefined when it sent none, or speaks plain HTTP. */
   readonly serverName: string | undefined;
 }
 

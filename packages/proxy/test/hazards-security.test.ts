@@ -175,13 +175,16 @@ describe('engine hazards: security', () => {
     expect((await fetchThrough(at, session, `${upstream.url}/a`)).status).toBe(200);
   });
 
-  it('plain HTTP inside CONNECT: closed, recorded', async () => {
+  it.each([
+    ['garbage', '\x00\x01\x02 not TLS\r\n\r\n'],
+    ['another protocol', 'ssh-2.0-client\r\n'],
+  ])('%s instead of TLS inside CONNECT: closed, recorded', async (_name, bytes) => {
     const { at, upstream } = await start();
     const session = at.session();
     const socket = await dial(at);
     await askConnect(socket, session, `localhost:${upstream.port}`);
     const rest = readAll(socket);
-    socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    socket.write(bytes);
     await rest;
     await until(() => at.store.records.length > 0);
     expect((await at.report(session)).failures).toMatchObject([

@@ -10,12 +10,10 @@ export type Handshake =
     }
   | { readonly kind: 'failed'; readonly reason: string; readonly hint: string | undefined };
 
-/**
- * Terminates TLS on a socket in process. `head` is what the client sent right behind CONNECT.
- */
+/** Terminates TLS on a socket in process. */
 export function acceptTls(
   socket: Socket,
-  { context, head, timeoutMs }: { readonly context: SecureContext; readonly head: Buffer; readonly timeoutMs: number },
+  { context, timeoutMs }: { readonly context: SecureContext; readonly timeoutMs: number },
 ): Promise<Handshake> {
   // An end that was read before TLS takes over would never get there.
   if (socket.readableEnded) {
@@ -23,7 +21,6 @@ export function acceptTls(
     return Promise.resolve({ kind: 'left' });
   }
   socket.once('end', () => socket.destroy());
-  if (head.length > 0) socket.unshift(head);
   return new Promise((resolve) => {
     const tls = new TLSSocket(socket, { isServer: true, secureContext: context, ALPNProtocols: ['http/1.1'] });
     const leave = () => tls.destroy();

@@ -9,6 +9,7 @@ import { connectRecord } from '../record/connect-record.js';
 import { authenticationRequired, checkCredentials } from '../steps/authenticate.js';
 import { headlines, type StopFacts } from '../stop.js';
 import { Connection } from './connection.js';
+import { firstBytes, isPlainHttp } from './first-bytes.js';
 import { answerSocket } from './socket-answer.js';
 import { acceptTls } from './tunnel-tls.js';
 
@@ -23,13 +24,13 @@ export interface ConnectRequest {
 /** A tunnel that is ready for requests. */
 export interface OpenTunnel {
   readonly connection: Connection;
-  /** Decrypted. */
+  /** Decrypted, or the client's own where it speaks plain HTTP. */
   readonly socket: Socket;
 }
 
 /**
  * From CONNECT to the decrypted stream: authenticate, validate the destination before any use of it, 200, TLS with a leaf for
- * that very host. undefined when it came to nothing; the client was told, and its session's report says why.
+ * that very host (or plain HTTP, where the client speaks that). undefined when it came to nothing; the client was told, and its session's report says why.
  */
 export async function openTunnel(connect: ConnectRequest, context: ProxyContext): Promise<OpenTunnel | undefined> {
   const { request, socket, connection } = connect;
@@ -72,7 +73,13 @@ async function handshake({
 }: Handshaking): Promise<OpenTunnel | undefined> {
   const { socket, head } = connect;
   const { headersTimeoutMs: timeoutMs } = context.settings.limits;
-  const result = await acceptTls(socket, { context: secureContext, head, timeoutMs });
+  const first = await firstBytes(socket, head, timeoutMs);
+  if (!first || session.signal.aborted) return undefined;
+  if (isPlainHttp(first)) {
+    const tunnel: Tunnel = { session, authority, scheme: 'http', serverName: undefined };
+    return { connection: new Connection(socket, { tunnel, carrier: socket }), socket };
+  }
+  const result = await acceptTls(socket, { context: secureContext, timeoutMs });
   if (result.kind === 'failed') {
     const { reason, hint } = result;
     const facts: StopFacts = {
@@ -86,7 +93,7 @@ async function handshake({
     await note(context, { connect, session, facts, status: 0 });
   }
   if (result.kind !== 'done' || session.signal.aborted) return undefined;
-  const tunnel: Tunnel = { session, authority, serverName: result.serverName };
+  const tunnel: Tunnel = { session, authority, scheme: 'https', serverName: result.serverName };
   return { connection: new Connection(socket, { tunnel, carrier: result.socket }), socket: result.socket };
 }
 

@@ -68,7 +68,8 @@ function plainUrl(target: string): URL {
 }
 
 function tunnelUrl(exchange: Exchange, tunnel: Tunnel): URL {
-  const { authority, serverName } = tunnel;
+  const { authority, scheme, serverName } = tunnel;
+  const defaultPort = scheme === 'https' ? 443 : 80;
   const { request } = exchange.incoming;
   const named = formatAuthority(authority);
   if (serverName !== undefined && serverName !== authority.host) {
@@ -78,7 +79,7 @@ function tunnelUrl(exchange: Exchange, tunnel: Tunnel): URL {
   if (hosts.length > 1) throw protocolStop(400, 'the request has several Host fields');
   const [host] = hosts;
   if (host === undefined && request.httpVersion !== '1.0') throw protocolStop(400, 'the request has no Host field');
-  if (host !== undefined && !isSameAuthority(parseHost(host, 443), authority)) {
+  if (host !== undefined && !isSameAuthority(parseHost(host, defaultPort), authority)) {
     throw protocolStop(
       421,
       `CONNECT named ${named} and the Host field ${JSON.stringify(host.slice(0, 100))}`,
@@ -86,9 +87,9 @@ function tunnelUrl(exchange: Exchange, tunnel: Tunnel): URL {
     );
   }
   const target = request.url ?? '';
-  if (target.startsWith('/')) return parseUrl(`https://${named}${target}`);
+  if (target.startsWith('/')) return parseUrl(`${scheme}://${named}${target}`);
   const url = parseUrl(target);
-  if (url.protocol !== 'https:' || !isSameAuthority(parseHost(url.host, 443), authority)) {
+  if (url.protocol !== `${scheme}:` || !isSameAuthority(parseHost(url.host, defaultPort), authority)) {
     throw protocolStop(421, `CONNECT named ${named} and the request ${url.protocol}//${url.host.slice(0, 100)}`);
   }
   return withoutUser(url);
