@@ -81,7 +81,7 @@ async function releaseBody(
       return sendWhole(exchange, answer, body);
     case 'part':
       client.start(partHead(answer, selection.range, body.size));
-      await pour(exchange, body.open(selection.range));
+      await pour(exchange, () => body.open(selection.range));
       return client.end();
     case 'not-modified':
       client.start(notModifiedHead(answer));
@@ -97,12 +97,13 @@ async function sendWhole(exchange: Exchange, answer: UpstreamAnswer, body: Spool
   const trailers = client.takesTrailers ? answer.transfer.rawTrailers : [];
   if (!client.isStarted) client.start(wholeHead(answer, { size: body.size, hasTrailers: trailers.length > 0 }));
   if (body.small) return client.end(body.small, trailers);
-  await pour(exchange, body.open());
+  await pour(exchange, () => body.open());
   client.end(undefined, trailers);
 }
 
 /** A whole read is verified: the stream errors before its last byte when the stored bytes are not what they were. */
-async function pour(exchange: Exchange, stream: Readable): Promise<void> {
+async function pour(exchange: Exchange, open: () => Readable): Promise<void> {
+  const stream = opened(open);
   const forget = exchange.whenStopped((stop) => stream.destroy(stop));
   try {
     for await (const chunk of stream as AsyncIterable<Buffer>) {
@@ -117,5 +118,13 @@ async function pour(exchange: Exchange, stream: Readable): Promise<void> {
     forget();
     stream.destroy();
     await finished(stream).catch(() => {});
+  }
+}
+
+function opened(open: () => Readable): Readable {
+  try {
+    return open();
+  } catch (error) {
+    throw storageStop(error);
   }
 }
