@@ -151,14 +151,36 @@ describe('craft pack in a managed session', () => {
     expect(service.bodies).toContainEqual({ policy: 'permissive' });
   });
 
+  it('names the policy of a session that refused: a permissive one does not deliver everything either', async () => {
+    Object.assign(service.report, {
+      policy: 'permissive',
+      refusals: [sampleRefusal('https://x.example:443/', '2026-01-01T00:00:01.000Z')],
+    });
+    const { code, err } = await craft('pack --enable-fetch-service=permissive --destructive-mode --platform here');
+    expect(code).toBe(2);
+    expect(err).toContain('the permissive session refused a download [CRAFT_REFUSED]');
+    expect(err).toContain('acl.yaml');
+  });
+
   it('writes the report of a build that failed, shows its last lines and both causes', async () => {
     await write('echo the compiler says no >&2\nexit 3');
     Object.assign(service.report, { refusals: [sampleRefusal('https://x.example:443/', '2026-01-01T00:00:01.000Z')] });
-    const { code, err } = await pack();
+    let told = '';
+    const tell = (text: string) => {
+      told += text;
+    };
+    const { code } = await pack('', { out: tell, err: tell });
     expect(code).toBe(2);
-    expect(err).toContain('[CRAFT_REFUSED]');
-    expect(err).toContain('build of part app failed with exit code 3 [CRAFT_PART_FAILED]');
-    expect(err).toContain('the compiler says no');
+    // What decides comes last, below the list of refusals.
+    const order = [
+      '[CRAFT_PART_FAILED]',
+      'the compiler says no',
+      'Refused (1):',
+      'the strict session refused a download',
+    ];
+    const places = order.map((text) => told.indexOf(text));
+    expect(places).not.toContain(-1);
+    expect(places).toEqual([...places].sort((a, b) => a - b));
     Object.assign(service.report, { refusals: [] });
     expect((await pack()).code).toBe(1);
     expect(await report('sample_1.0_here.json')).toMatchObject({

@@ -46,7 +46,7 @@ export async function withBuild<T>(options: BuildOptions, work: (context: Lifecy
   const lock = join(options.projectDirectory, craftDirectory, `${digestOf(layout.parts).slice(0, 16)}.lock`);
   return withLock(lock, 'builds this project', 0, async () => {
     await startFresh(layout, options.session);
-    const traffic = createTrafficCounter(options.progress, options.session?.policy === 'permissive');
+    const traffic = createTrafficCounter(options.progress);
     const { environment, baseEnv } = await openEnvironment({ ...options, layout, onTraffic: traffic.relayed });
     options.session?.follow(traffic.seen);
     try {

@@ -8,7 +8,7 @@ export interface TrafficCounter {
 }
 
 /** Starts at nothing. Refusals are shown as they happen, each reason and URL once. */
-export function createTrafficCounter(progress: Progress, permissive: boolean): TrafficCounter {
+export function createTrafficCounter(progress: Progress): TrafficCounter {
   let [requests, bytes, downloads, refusals] = [0, 0, 0, 0];
   const shown = new Set<string>();
   const tell = () => progress.traffic({ downloads, bytes, refusals, requests });
@@ -22,7 +22,7 @@ export function createTrafficCounter(progress: Progress, permissive: boolean): T
       if (event.kind === 'download') downloads++;
       if (event.kind === 'refusal') {
         refusals++;
-        const text = `${permissive ? 'would be refused' : 'refused'}: ${event.url}: ${event.reason}`;
+        const text = `${event.delivered ? 'a strict session would refuse' : 'refused'}: ${event.url}: ${event.reason}`;
         if (!shown.has(text)) progress.warn(text);
         shown.add(text);
       }

@@ -54,10 +54,13 @@ export async function runCraft(argv: readonly string[], terminal: Terminal): Pro
   }
   progress.end();
   const errors = outcome.errors.map((error) => reasonOf(error, terminal.signal));
+  const tell = (error: unknown) => terminal.err(`${errorLines(error).join('\n')}\n`);
+  // The error that decides comes last, below the result: it is what is read first when the run is over.
+  errors.slice(1).forEach(tell);
   if (invocation.format === 'json')
     terminal.out(`${JSON.stringify(toJson(invocation, outcome.value, errors), undefined, 2)}\n`);
   else if (outcome.lines.length > 0) terminal.out(`${outcome.lines.join('\n')}\n`);
-  for (const error of errors) terminal.err(`${errorLines(error).join('\n')}\n`);
+  errors.slice(0, 1).forEach(tell);
   return errors.length > 0 ? exitCodeOf(errors[0]) : exitCodes.done;
 }
 

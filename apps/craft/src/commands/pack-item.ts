@@ -113,7 +113,8 @@ async function pack(
     outcome.summary = summarise(parseSessionReport(raw));
     const refused = outcome.summary.refusals.filter((refusal) => !refusal.delivered);
     // A build that swallowed a refusal is still not what was asked for; one that failed most likely failed for it.
-    if (refused.length > 0 && !context.signal.aborted) outcome.errors.unshift(refusedError(refused.length));
+    if (refused.length > 0 && !context.signal.aborted)
+      outcome.errors.unshift(refusedError(outcome.summary.policy, refused.length));
   }
   if (outcome.errors.length > 0) return;
   context.progress.task('packing');
@@ -121,14 +122,13 @@ async function pack(
   if (!raw) await forgetReport(`${outcome.artifact.path}.json`);
 }
 
-function refusedError(count: number): CraftError {
-  return new CraftError(
-    'CRAFT_REFUSED',
-    `the strict session refused ${count === 1 ? 'a download' : `${count} downloads`}`,
-    {
-      hint: 'allow what is meant in inspectors.yaml, or take it out of the build; --enable-fetch-service=permissive shows everything at once',
-    },
-  );
+function refusedError(policy: string, count: number): CraftError {
+  const what = count === 1 ? 'a download' : `${count} downloads`;
+  const hint =
+    policy === 'strict'
+      ? 'allow what is meant in inspectors.yaml, or take it out of the build; --enable-fetch-service=permissive shows everything at once'
+      : 'a permissive session refuses only addresses that builds may not reach: allow what is meant in acl.yaml';
+  return new CraftError('CRAFT_REFUSED', `the ${policy} session refused ${what}`, { hint });
 }
 
 async function writeReport(
