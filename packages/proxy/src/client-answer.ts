@@ -43,6 +43,11 @@ export class ClientAnswer {
     return !this.#isBroken && !this.#response.destroyed && !this.#response.writableEnded;
   }
 
+  /** Whether it was cut off. */
+  get isBroken(): boolean {
+    return this.#isBroken;
+  }
+
   /** Whether everything was handed to the operating system. */
   get isFinished(): boolean {
     return this.#response.writableFinished;

@@ -14,7 +14,7 @@ export function reportExchange(exchange: Exchange, { settings }: ProxyContext): 
     method: incoming.request.method ?? '',
     url: redactUrl(exchange.request?.normalizedUrl ?? incoming.request.url ?? ''),
     address: incoming.connection.address,
-    status: refusal && !refusal.delivered && !client.isFinished ? 0 : client.status,
+    status: client.isBroken || (exchange.stopped && !client.isFinished) ? 0 : client.status,
     upstreamBytes: answer?.transfer.received ?? 0,
     clientBytes: client.bytes,
     result: exchange.result,

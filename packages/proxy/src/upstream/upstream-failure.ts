@@ -82,7 +82,10 @@ function answerFault(code: string, cause: Error, where: string): Explanation | u
   }
   const isParser = cause.name === 'HTTPParserError';
   if (code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH' || (isParser && cause.message.includes('Invalid EOF state'))) {
-    return ['PROXY_UPSTREAM_TRUNCATED', `${where} ended the body before its end`];
+    return [
+      'PROXY_UPSTREAM_TRUNCATED',
+      `${where} ended the body before its end, or contradicts itself about its length`,
+    ];
   }
   if (code === 'EWAYBILL_RESET' || code === 'ECONNRESET' || code === 'EPIPE' || code === 'UND_ERR_SOCKET') {
     return ['PROXY_UPSTREAM_TRUNCATED', `${where} closed the connection before its answer was complete`];
