@@ -4,7 +4,8 @@
  */
 import { spawn } from 'node:child_process';
 import { access, appendFile, cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { delimiter, join, relative } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { startGitServer } from '../packages/testkit/dist/index.js';
 import { say } from './setup/fail.mjs';
 import { root } from './setup/paths.mjs';
@@ -40,6 +41,7 @@ try {
 if (process.exitCode === 0) await show();
 
 async function prepare(theme) {
+  await endOldDaemon();
   await rm(project, { recursive: true, force: true });
   await rm(output, { recursive: true, force: true });
   for (const name of ['config/waybill', 'state', 'run'])
@@ -68,15 +70,40 @@ async function prepare(theme) {
   );
 }
 
-function pack() {
-  const args = ['pack', '--enable-fetch-service=strict', '--output', output];
-  say(`craft ${args.slice(0, 2).join(' ')} in .waybill/start/hello-web`);
-  return runProgram('craft', args, { cwd: project, stdio: 'inherit' });
+/** One that an earlier start left has that start's configuration, and perhaps another build of the program. */
+async function endOldDaemon() {
+  const file = join(home, 'run', 'waybill', 'fetch-service.json');
+  const pid = await readFile(file, 'utf8').then(
+    (text) => JSON.parse(text).pid,
+    () => undefined,
+  );
+  if (!(pid > 1)) return;
+  try {
+    for (let tries = 0; tries < 100; tries++) {
+      process.kill(pid, tries === 0 ? 'SIGTERM' : 0);
+      await sleep(100);
+    }
+  } catch {
+    // It is gone.
+  }
 }
 
-function runProgram(name, args, options) {
+/** What craft says at the end is kept for the case that it fails: otherwise `show` says it, with the chains. */
+async function pack() {
+  const args = ['pack', '--enable-fetch-service=strict', '--output', output];
+  say(`craft ${args.slice(0, 2).join(' ')} in .waybill/start/hello-web`);
+  let text = '';
+  const status = await runProgram('craft', args, { cwd: project, stdio: ['inherit', 'pipe', 'inherit'] }, (chunk) => {
+    text += chunk;
+  });
+  if (status !== 0) process.stdout.write(text);
+  return status;
+}
+
+function runProgram(name, args, options, onOutput) {
   return new Promise((resolve, reject) => {
     const child = spawn(join(root, 'tooling', 'bin', name), args, { env, ...options });
+    child.stdout?.setEncoding('utf8').on('data', onOutput);
     child.once('error', reject);
     child.once('close', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 1)));
   });
@@ -99,11 +126,11 @@ async function show() {
     )}`,
     `report     ${reportFile}`,
     `session    ${report['session-id']} (${report.policy}, build in ${report['build-environment'].kind})`,
-    `approved   ${approved.length} of ${report.artifacts.length} artifacts, ${mebibytes(bytes)}, ${report.refusals.length} refusals`,
+    `approved   ${approved.length} of ${report.artifacts.length} artifacts, ${megabytes(bytes)}, ${report.refusals.length} refusals`,
     ...[...byChain(approved)].map(([chain, count]) => `           ${String(count).padStart(4)}  ${chain}`),
     `time       ${((Date.now() - started) / 1000).toFixed(1)} s`,
     '',
-    `more       tooling/bin/craft report ${reportFile}`,
+    `more       tooling/bin/craft report ${relative(process.cwd(), reportFile)}`,
     '',
   ];
   process.stdout.write(lines.join('\n'));
@@ -142,6 +169,6 @@ async function hasProgram(name) {
   return false;
 }
 
-function mebibytes(bytes) {
-  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+function megabytes(bytes) {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
 }

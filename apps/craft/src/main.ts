@@ -25,6 +25,7 @@ process.exitCode = await runCraft(process.argv.slice(2), {
   out: (text) => process.stdout.write(text),
   err: (text) => process.stderr.write(text),
   isTerminal: process.stderr.isTTY === true,
-  columns: () => process.stderr.columns ?? 80,
+  outIsTerminal: process.stdout.isTTY === true,
+  columns: () => process.stderr.columns || process.stdout.columns || 80,
   signal: interrupted.signal,
 });

@@ -82,7 +82,7 @@ describe('craft pack in a managed session', () => {
       ...closing,
     ]);
     expect(await results()).toEqual(['sample_1.0_here.tar.gz', 'sample_1.0_here.tar.gz.json']);
-    expect(out).toContain('1 artifact in 1 download, 1.0 kB: 1 approved');
+    expect(out).toContain('1 artifact in 1 download, 1.0 kB: all approved');
     expect(out).toContain('verified by origin npm.registries.default');
     expect(out).toContain('Packed sample_1.0_here.tar.gz');
     const written = await report('sample_1.0_here.tar.gz.json');
@@ -367,7 +367,7 @@ describe('craft report', () => {
     const { code, out } = await craft('report sample_1.0_here.tar.gz.json');
     expect(code).toBe(0);
     expect(out).toContain(
-      `sample 1.0 (${arch}): packed, sample_1.0_here.tar.gz\nBuild environment: host; downloads around the session were not prevented\nSession s1: strict, revoked, 10.0 s`,
+      `sample 1.0 (${arch}): packed, sample_1.0_here.tar.gz\nBuild environment: host; downloads around the session were not prevented\nSession s1: strict, revoked\nBegan 2026-01-01T00:00:00.000Z, took 10.0 s`,
     );
     await writeFile(join(project, 'raw.json'), JSON.stringify(service.report));
     expect((await craft('report raw.json')).out).toContain('Session s1: strict');

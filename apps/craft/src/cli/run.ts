@@ -9,6 +9,7 @@ import type { Progress } from '../output/progress.js';
 import { packToJson, renderPack, summaryToJson } from '../output/render-pack.js';
 import { renderReport } from '../output/render-report.js';
 import { createTextProgress } from '../output/text-progress.js';
+import { wrapLine } from '../output/wrap-line.js';
 import { loadProject } from '../project/load-project.js';
 import { exitCodeOf, exitCodes } from './exit-code.js';
 import { type Invocation, parseCommandLine } from './program.js';
@@ -21,6 +22,8 @@ export interface Terminal {
   readonly err: (text: string) => void;
   readonly isTerminal: boolean;
   readonly columns: () => number;
+  /** Whether the result is read on a terminal, where its lines are made to fit. */
+  readonly outIsTerminal?: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -54,12 +57,14 @@ export async function runCraft(argv: readonly string[], terminal: Terminal): Pro
   }
   progress.end();
   const errors = outcome.errors.map((error) => reasonOf(error, terminal.signal));
-  const tell = (error: unknown) => terminal.err(`${errorLines(error).join('\n')}\n`);
+  const fit = (lines: readonly string[], isTerminal = false) =>
+    `${lines.flatMap((line) => (isTerminal ? wrapLine(line, terminal.columns()) : line)).join('\n')}\n`;
+  const tell = (error: unknown) => terminal.err(fit(errorLines(error), terminal.isTerminal));
   // The error that decides comes last, below the result: it is what is read first when the run is over.
   errors.slice(1).forEach(tell);
   if (invocation.format === 'json')
     terminal.out(`${JSON.stringify(toJson(invocation, outcome.value, errors), undefined, 2)}\n`);
-  else if (outcome.lines.length > 0) terminal.out(`${outcome.lines.join('\n')}\n`);
+  else if (outcome.lines.length > 0) terminal.out(fit(outcome.lines, terminal.outIsTerminal));
   errors.slice(0, 1).forEach(tell);
   return errors.length > 0 ? exitCodeOf(errors[0]) : exitCodes.done;
 }

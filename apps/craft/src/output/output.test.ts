@@ -1,6 +1,6 @@
 import type { SessionReport } from '@waybill/contracts';
 import { describe, expect, it } from 'vitest';
-import { emptyReport, sampleRefusal } from '../../test/sample-report.js';
+import { emptyReport, sampleArtifact, sampleRefusal } from '../../test/sample-report.js';
 import { exitCodeOf } from '../cli/exit-code.js';
 import { CraftError } from '../errors.js';
 import { type ReportSummary, summarise } from '../report/report-summary.js';
@@ -8,6 +8,7 @@ import { describeError, errorLines } from './describe-error.js';
 import { formatBytes, formatDuration } from './format-values.js';
 import { renderRefusals, renderSummary } from './render-report.js';
 import { createTextProgress, type TextProgressOptions } from './text-progress.js';
+import { wrapLine } from './wrap-line.js';
 
 describe('formatBytes', () => {
   it.each([
@@ -32,6 +33,21 @@ describe('formatDuration', () => {
     [185_000, '3 min 5 s'],
   ])('%d', (milliseconds, text) => {
     expect(formatDuration(milliseconds)).toBe(text);
+  });
+});
+
+describe('wrapLine', () => {
+  it.each([
+    ['short', 10, ['short']],
+    ['exactly te', 10, ['exactly te']],
+    ['one two three four', 10, ['one two', '  three', '  four']],
+    ['  in one two', 10, ['  in one', '    two']],
+    ['https://x.example/long and more', 10, ['https://x.example/long', '  and more']],
+    ['https://x.example/long', 10, ['https://x.example/long']],
+    ['    https://x.example/long', 10, ['    https://x.example/long']],
+    ['', 10, ['']],
+  ])('%j in %d columns', (line, width, lines) => {
+    expect(wrapLine(line, width)).toEqual(lines);
   });
 });
 
@@ -117,7 +133,36 @@ describe('renderSummary', () => {
   });
 
   it('says that there was nothing', () => {
-    expect(renderSummary(report({}))).toEqual(['0 artifacts in 0 downloads, 0 B: 0 approved']);
+    expect(renderSummary(report({}))).toEqual(['Nothing was downloaded']);
+  });
+
+  it('names one key, counts several and lists them once', () => {
+    const key = (id: string, name: string) => ({ kind: 'key' as const, name, id });
+    const archive = key(`${'0'.repeat(24)}AAAAAAAAAAAAAAAA`, 'Archive (2026) <archive@deb.registry.example>');
+    const other = key(`${'0'.repeat(24)}BBBBBBBBBBBBBBBB`, 'Other');
+    const origin = { kind: 'origin' as const, name: 'registry', id: 'npm.registries.default' };
+    const lines = renderSummary(
+      report({
+        artifacts: [
+          sampleArtifact('a', { inspector: 'apt.release', chains: [[archive], [other]] }),
+          sampleArtifact('b', { inspector: 'deb', chains: [[archive], [other]] }),
+          sampleArtifact('c', { inspector: 'generic.file', chains: [[archive]] }),
+          sampleArtifact('d', { inspector: 'npm.tarball', chains: [[origin]] }),
+          sampleArtifact('e', { result: 'Rejected', chains: [] }),
+        ],
+      }),
+    );
+    expect(lines).toEqual([
+      '5 artifacts in 5 downloads, 5.0 kB: 4 approved, 1 not approved',
+      '  apt.release       1     1.0 kB  verified by 2 keys',
+      '  deb               1     1.0 kB  verified by 2 keys',
+      '  generic.file      1     1.0 kB  verified by key Archive (2026)',
+      '  npm.tarball       1     1.0 kB  verified by origin npm.registries.default',
+      '  not approved      1     1.0 kB',
+      'Keys:',
+      '  AAAAAAAAAAAAAAAA  Archive (2026)',
+      '  BBBBBBBBBBBBBBBB  Other',
+    ]);
   });
 
   it('does not print thousands of refusals', () => {
@@ -162,13 +207,39 @@ describe('createTextProgress', () => {
     progress.task('closing the session');
     progress.note('note');
     progress.end();
-    expect(text()).toBe('\r\u001b[2Kclosing the session\r\u001b[2Knote\n\r\u001b[2Kclosing the session\r\u001b[2K');
+    expect(text()).toBe('closing the session\r\u001b[2Knote\nclosing the session\r\u001b[2K');
   });
 
-  it('never writes more than the width', () => {
+  it('keeps a step as a line once it is done, or something stands below it', () => {
+    const { progress, text } = collect({ isTerminal: true, columns: () => 60 });
+    const clear = '\r\u001b[2K';
+    progress.step('app', 'pull', 'run');
+    progress.step('app', 'build', 'run');
+    progress.warn('refused');
+    progress.step('lib', 'build', 'skip');
+    progress.step('lib', 'stage', 'run');
+    progress.task('packing');
+    progress.end();
+    expect(text()).toBe(
+      [
+        'pull  app',
+        `${clear}pull  app\nbuild app`,
+        `${clear}build app\nwarning: refused\nbuild app`,
+        `${clear}build lib skip (done before)\n`,
+        'stage lib',
+        `${clear}stage lib\npacking`,
+        clear,
+      ].join(''),
+    );
+  });
+
+  it('never writes more than the width, and breaks what stays between words', () => {
     const { progress, text } = collect({ isTerminal: true, columns: () => 30 });
     progress.task('x'.repeat(100));
-    expect(text()).toBe(`\r\u001b[2K${'x'.repeat(28)}…`);
+    expect(text()).toBe(`${'x'.repeat(28)}…`);
+    const warning = collect({ isTerminal: true, columns: () => 30 });
+    warning.progress.warn('refused: https://x.example:443/some/long/path: nobody knows it');
+    expect(warning.text()).toBe('warning: refused:\n  https://x.example:443/some/long/path:\n  nobody knows it\n');
   });
 
   it('keeps warnings when quiet, and output of commands when verbose', () => {

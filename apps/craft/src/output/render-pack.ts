@@ -14,10 +14,10 @@ export function renderPack(result: PackResult, cwd: string): string[] {
 function renderItem(item: PackedItem, cwd: string): string[] {
   const lines: string[] = [];
   if (item.summary) lines.push(...renderSummary(item.summary), '');
-  if (item.artifact)
-    lines.push(
-      `Packed ${shown(item.artifact.path, cwd)} (${formatBytes(item.artifact.size)}, sha256 ${item.artifact.sha256})`,
-    );
+  if (item.artifact) {
+    lines.push(`Packed ${shown(item.artifact.path, cwd)} (${formatBytes(item.artifact.size)})`);
+    lines.push(`  sha256 ${item.artifact.sha256}`);
+  }
   if (item.report) lines.push(`Report ${shown(item.report, cwd)}`);
   return lines;
 }

@@ -14,17 +14,19 @@ export function renderReport({ summary, build }: ShownReport): string[] {
         `Build environment: ${build.environment}${build.bypassControlled ? ', nothing could go around the session' : '; downloads around the session were not prevented'}`,
       ]
     : [];
-  const session = `Session ${summary.session}: ${summary.policy}, ${summary.state}, ${formatDuration(summary.durationMs)}, began ${summary.startTime}`;
-  return [...head, session, '', ...renderSummary(summary)].map(stripControl);
+  const session = [
+    `Session ${summary.session}: ${summary.policy}, ${summary.state}`,
+    `Began ${summary.startTime}, took ${formatDuration(summary.durationMs)}`,
+  ];
+  return [...head, ...session, '', ...renderSummary(summary)].map(stripControl);
 }
 
 /** What was downloaded, how each was verified, what was refused. */
 export function renderSummary(summary: ReportSummary): string[] {
-  const rejected = summary.artifacts - summary.approved;
-  const total = `${count(summary.artifacts, 'artifact')} in ${count(summary.downloads, 'download')}, ${formatBytes(summary.bytes)}: ${summary.approved} approved${rejected > 0 ? `, ${rejected} not approved` : ''}`;
   return [
-    total,
+    totals(summary),
     ...renderGroups(summary),
+    ...renderKeys(summary),
     ...(summary.responses > 0
       ? [`${count(summary.responses, 'answer')} without an artifact (redirects, not modified, errors)`]
       : []),
@@ -33,24 +35,52 @@ export function renderSummary(summary: ReportSummary): string[] {
   ];
 }
 
+function totals({ artifacts, approved, downloads, bytes }: ReportSummary): string {
+  if (artifacts === 0) return 'Nothing was downloaded';
+  const verdict =
+    approved === artifacts ? 'all approved' : `${approved} approved, ${artifacts - approved} not approved`;
+  return `${count(artifacts, 'artifact')} in ${count(downloads, 'download')}, ${formatBytes(bytes)}: ${verdict}`;
+}
+
 function renderGroups({ groups }: ReportSummary): string[] {
   const width = Math.max(0, ...groups.map((group) => group.inspector.length));
   return groups.map((group) => {
-    const by = group.verifiedBy.length > 0 ? `  verified by ${shorten(group.verifiedBy.map(rootName), 2)}` : '';
+    const by = group.verifiedBy.length > 0 ? `  verified by ${rootNames(group.verifiedBy)}` : '';
     return `  ${group.inspector.padEnd(width)}  ${String(group.artifacts).padStart(5)}  ${formatBytes(group.bytes).padStart(9)}${by}`;
   });
 }
 
-/** A trust root in few words; keys by their owner's name without address, because fingerprints are for programs. */
+/** Trust roots in few words. Several keys, as archives sign with, are counted: {@link renderKeys} names them. */
+function rootNames(roots: readonly TrustRoot[]): string {
+  const keys = roots.filter(({ kind }) => kind === 'key');
+  const names = roots.filter((root) => root.kind !== 'key' || keys.length === 1).map(rootName);
+  return [...(keys.length > 1 ? [`${keys.length} keys`] : []), ...shorten(names, 2)].join(', ');
+}
+
 function rootName({ kind, name, id }: TrustRoot): string {
-  if (kind === 'key') return `key ${name.replace(/ *<[^>]*>/g, '').trim() || id}`;
+  if (kind === 'key') return `key ${keyOwner(name) || id}`;
   if (kind === 'origin') return `origin ${id}`;
   if (kind === 'digest') return `pinned digest${name ? ` (${name})` : ''}`;
   return `${name}, which nothing vouches for`;
 }
 
-function shorten(names: readonly string[], most: number): string {
-  return names.length <= most ? names.join(', ') : `${names.slice(0, most).join(', ')} and ${names.length - most} more`;
+function shorten(names: readonly string[], most: number): string[] {
+  return names.length <= most ? [...names] : [...names.slice(0, most), `${names.length - most} more`];
+}
+
+/** The keys that were only counted, each once. */
+function renderKeys({ groups }: ReportSummary): string[] {
+  const counted = groups.map(({ verifiedBy }) => verifiedBy.filter(({ kind }) => kind === 'key'));
+  const keys = new Map(
+    counted.filter((found) => found.length > 1).flatMap((found) => found.map((key) => [key.id, key])),
+  );
+  if (keys.size === 0) return [];
+  return ['Keys:', ...[...keys.values()].map(({ id, name }) => `  ${id.slice(-16)}  ${keyOwner(name)}`)];
+}
+
+/** Without the address. */
+function keyOwner(name: string): string {
+  return name.replace(/ *<[^>]*>/g, '').trim();
 }
 
 /** The list of refusals, by part and step. */
@@ -79,10 +109,15 @@ function list(title: string, refusals: readonly SummaryRefusal[]): string[] {
     if (here !== place) lines.push(`  ${here}`);
     place = here;
     lines.push(`    ${refusal.method} ${refusal.url}${refusal.count > 1 ? ` (${refusal.count} times)` : ''}`);
-    lines.push(`      ${refusal.inspector ? `${refusal.inspector}: ` : ''}${refusal.reason}`);
+    lines.push(`      ${reasonOf(refusal)}`);
     if (refusal.hint) lines.push(`      → ${refusal.hint}`);
   }
   if (refusals.length > mostRefusals)
     lines.push(`  … and ${refusals.length - mostRefusals} more, all of them in the report`);
   return lines;
+}
+
+/** The reason with the inspector that gave it, unless the reason begins with its name already. */
+function reasonOf({ inspector, reason }: SummaryRefusal): string {
+  return inspector === undefined || reason.startsWith(`${inspector}:`) ? reason : `${inspector}: ${reason}`;
 }

@@ -1,6 +1,7 @@
 import { stripControl } from '@waybill/contracts';
 import { count, formatBytes } from './format-values.js';
 import type { Progress, StepAction, Traffic } from './progress.js';
+import { wrapLine } from './wrap-line.js';
 
 /** How much is told. */
 export const verbosities = ['quiet', 'brief', 'verbose', 'debug', 'trace'] as const;
@@ -19,59 +20,72 @@ export interface TextProgressOptions {
 
 const words: Readonly<Record<StepAction, string>> = { run: '', rerun: ' again', skip: ' skip' };
 const repaintMs = 80;
+const clear = '\r\u001b[2K';
 
 /**
- * Progress as text. On a terminal one line at the bottom updates itself with the step, its downloads and bytes; elsewhere
- * every step is a plain line.
+ * Progress as text. On a terminal one line at the bottom updates itself with the step, its downloads and bytes, and what is
+ * done stands above it; elsewhere every step is a plain line.
  */
 export function createTextProgress(options: TextProgressOptions): Progress {
   const level = verbosities.indexOf(options.verbosity);
   const [brief, verbose, debug] = [level >= 1, level >= 2, level >= 3];
   const paint = (code: string, text: string) => (options.colour ? `\u001b[${code}m${text}\u001b[0m` : text);
+  const width = () => Math.max(20, (options.columns?.() ?? 80) - 1);
   let status = '';
   let traffic = '';
+  /** Line of the running step, until something has to stand below it. */
+  let heading: string | undefined;
   let painted = 0;
   let shown = false;
 
-  const clear = () => {
-    if (shown) options.write('\r\u001b[2K');
-    shown = false;
+  const statusLine = () => {
+    if (!options.isTerminal || !brief || status === '') return '';
+    const text = [status, traffic].filter(Boolean).join(' · ');
+    return text.length > width() ? `${text.slice(0, width() - 1)}…` : text;
   };
-  const line = (text: string) => {
-    clear();
-    options.write(`${text}\n`);
-    repaint(true);
+  /** One write for everything: between two the terminal could show half of it. */
+  const write = (lines: readonly string[], last: string) => {
+    const text = `${shown ? clear : ''}${lines.map((line) => `${line}\n`).join('')}${last}`;
+    shown = last !== '';
+    if (text !== '') options.write(text);
+  };
+  const takeHeading = () => {
+    const taken = heading === undefined ? [] : [heading];
+    heading = undefined;
+    return taken;
   };
   const repaint = (now = false) => {
-    if (!options.isTerminal || !brief || status === '') return;
     if (!now && Date.now() - painted < repaintMs) return;
+    const last = statusLine();
+    if (last === '') return;
     painted = Date.now();
-    const width = Math.max(20, (options.columns?.() ?? 80) - 1);
-    const text = [status, traffic].filter(Boolean).join(' · ');
-    options.write(`\r\u001b[2K${text.length > width ? `${text.slice(0, width - 1)}…` : text}`);
-    shown = true;
+    write([], last);
   };
+  const lines = (...texts: string[]) => write([...takeHeading(), ...texts], statusLine());
+  const wrapped = (text: string) => (options.isTerminal ? wrapLine(text, width()) : [text]);
 
   return {
     step(part, step, action, reason) {
       if (!brief) return;
       const name = `${step.padEnd(5)} ${part}`;
+      const before = takeHeading();
       if (action === 'skip') {
-        line(paint('2', `${name}${words.skip} (done before)`));
+        status = '';
+        write([...before, paint('2', `${name}${words.skip} (done before)`)], '');
         return;
       }
-      const text = `${name}${words[action]}${reason ? ` (${reason})` : ''}`;
-      status = text;
-      line(text);
+      status = `${name}${words[action]}${reason ? ` (${reason})` : ''}`;
+      if (options.isTerminal && !verbose) heading = status;
+      write([...before, ...(heading === undefined ? [status] : [])], statusLine());
     },
     task(text) {
       if (!brief) return;
       status = text;
-      if (options.isTerminal) repaint(true);
-      else line(text);
+      if (options.isTerminal) write(takeHeading(), statusLine());
+      else lines(text);
     },
     output(text) {
-      if (verbose) line(paint('2', `  ${stripControl(text)}`));
+      if (verbose) lines(paint('2', `  ${stripControl(text)}`));
     },
     download(received, total) {
       traffic = `${formatBytes(received)}${total === undefined ? '' : ` of ${formatBytes(total)}`}`;
@@ -81,23 +95,24 @@ export function createTextProgress(options: TextProgressOptions): Progress {
       const parts = [
         seen.downloads > 0 ? count(seen.downloads, 'download') : count(seen.requests, 'request'),
         formatBytes(seen.bytes),
-        seen.refusals > 0 ? paint('31', `${seen.refusals} refused`) : '',
+        seen.refusals > 0 ? `${seen.refusals} refused` : '',
       ];
       traffic = parts.filter(Boolean).join(' · ');
       repaint();
     },
     note(text) {
-      if (brief) line(stripControl(text));
+      if (brief) lines(...wrapped(stripControl(text)));
     },
     warn(text) {
-      line(`${paint('33', 'warning:')} ${stripControl(text)}`);
+      const [first = '', ...more] = wrapped(`warning: ${stripControl(text)}`);
+      lines(first.replace('warning:', paint('33', 'warning:')), ...more);
     },
     debug(text) {
-      if (debug) line(paint('2', stripControl(text)));
+      if (debug) lines(paint('2', stripControl(text)));
     },
     end() {
       status = '';
-      clear();
+      write(takeHeading(), '');
     },
   };
 }
