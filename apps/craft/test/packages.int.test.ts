@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process';
 import { cp, mkdtemp, readFile, readlink, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -229,6 +231,34 @@ parts:
       details: expect.arrayContaining([expect.stringContaining('no-such-package')]),
     });
   });
+
+  it('fail, and do not wait for ever, when transfers break off', async () => {
+    // A proxy that lets the signed release through and breaks every index off before its end, as a late refusal does.
+    const proxy = createServer(async (request, response) => {
+      const answer = await fetch(request.url ?? '');
+      const body = Buffer.from(await answer.arrayBuffer());
+      response.writeHead(answer.status, { 'content-length': body.length });
+      if (answer.status !== 200 || request.url?.endsWith('InRelease')) return response.end(body);
+      response.write(body.subarray(0, -4));
+      return setTimeout(() => response.destroy(), 20);
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    const behindProxy = await createAptSandbox({
+      dir: join(dir, 'apt-behind-proxy'),
+      sources: [`deb ${upstream.url} stable main`],
+      keyring: repository.publicKeyArmor,
+      proxy: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
+      config: 'Acquire::Retries "3";\n',
+    });
+    const plain = fixture.context('base: bare\nparts: {app: {plugin: nil, stage-packages: [greeter]}}');
+    const baseEnv = { ...plain.baseEnv, APT_CONFIG: String(behindProxy.env.APT_CONFIG) };
+    const pulled = runLifecycle({ ...plain, baseEnv }, 'pull');
+    await expect(pulled).rejects.toMatchObject({
+      code: 'CRAFT_STAGE_PACKAGES_FAILED',
+      details: expect.arrayContaining([expect.stringContaining('closed connection')]),
+    });
+    proxy.close();
+  }, 30_000);
 
   it('fail when a package was changed underway', async () => {
     upstream.setTamper((path, content) =>

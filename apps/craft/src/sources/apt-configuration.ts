@@ -32,6 +32,8 @@ export function aptConfiguration(directory: string, architecture: string): strin
     `Dir::Log "${directory}/log";`,
     'Acquire::Languages "none";',
     ...unneededIndexes.map((name) => `Acquire::IndexTargets::deb::${name}::DefaultEnabled "false";`),
+    // apt 2.6 waits for ever when it delays another attempt after a broken transfer, which is how a refusal may look.
+    'Acquire::Retries::Delay "false";',
     'APT::Install-Recommends "false";',
     'APT::Sandbox::User "root";',
     'Binary::apt-get::APT::Keep-Downloaded-Packages "true";',
