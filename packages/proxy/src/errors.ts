@@ -6,7 +6,6 @@ export type ProxyErrorCode =
   | 'PROXY_CLOSED'
   | 'PROXY_OPTIONS_INVALID'
   | 'PROXY_AUTHORITY_INVALID'
-  | 'PROXY_TARGET_INVALID'
   | 'PROXY_EGRESS_REFUSED'
   | 'PROXY_UPSTREAM_UNRESOLVED'
   | 'PROXY_UPSTREAM_UNREACHABLE'
@@ -21,7 +20,6 @@ export type ProxyErrorCode =
   | 'PROXY_CODING_UNSUPPORTED'
   | 'PROXY_CODING_INVALID'
   | 'PROXY_EXPANSION_LIMIT'
-  | 'PROXY_SECRET_UNUSABLE'
   | 'PROXY_COMPANION_REFUSED';
 
 /** What keeps the proxy, or one exchange of it, from going on. */

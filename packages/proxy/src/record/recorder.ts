@@ -21,7 +21,7 @@ interface Entry {
 }
 
 /** Errors that concern the store as a whole: trying again record by record would only take longer. */
-const wholesale = new Set(['STORE_UNAVAILABLE', 'STORE_FULL', 'STORE_CLOSED']);
+const wholesale = new Set(['STORE_UNAVAILABLE', 'STORE_FULL', 'STORE_CLOSED', 'STORE_SCHEMA_TOO_NEW']);
 
 /**
  * Group commit: while one transaction is being written the next one fills. Under load the batches grow by themselves, and a
