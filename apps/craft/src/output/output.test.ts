@@ -45,6 +45,8 @@ describe('wrapLine', () => {
     ['https://x.example/long and more', 10, ['https://x.example/long', '  and more']],
     ['https://x.example/long', 10, ['https://x.example/long']],
     ['    https://x.example/long', 10, ['    https://x.example/long']],
+    ['  GET https://x.example/long and more', 10, ['  GET https://x.example/long', '    and', '    more']],
+    ['two https://x.example/long', 10, ['two https://x.example/long']],
     ['', 10, ['']],
   ])('%j in %d columns', (line, width, lines) => {
     expect(wrapLine(line, width)).toEqual(lines);
@@ -239,7 +241,7 @@ describe('createTextProgress', () => {
     expect(text()).toBe(`${'x'.repeat(28)}…`);
     const warning = collect({ isTerminal: true, columns: () => 30 });
     warning.progress.warn('refused: https://x.example:443/some/long/path: nobody knows it');
-    expect(warning.text()).toBe('warning: refused:\n  https://x.example:443/some/long/path:\n  nobody knows it\n');
+    expect(warning.text()).toBe('warning: refused: https://x.example:443/some/long/path:\n  nobody knows it\n');
   });
 
   it('keeps warnings when quiet, and output of commands when verbose', () => {
