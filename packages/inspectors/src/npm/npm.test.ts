@@ -523,11 +523,17 @@ describe('what vouches for a tarball', () => {
     expect(session.companionsAsked[0]).toBe(`${registry}/@s%2fpad/1.3.0`);
     if (result === 'Approved') {
       expect(found.artifact.get('npm.tarball')).toMatchObject({
-        vouchedBy: [{ kind: 'origin', id: 'npm.registries.default' }],
+        vouchedBy: [
+          { kind: 'artifact', inspector: 'npm.packument', name: 'packument of @s/pad', sha256: sha256Of(companions) },
+        ],
         annotations: { 'listed-in': expect.stringContaining('@s%2fpad') },
       });
     }
   });
+
+  function sha256Of(companions: Readonly<Record<string, string>>): string {
+    return hash('sha256', Buffer.from(Object.values(companions)[0] ?? ''));
+  }
 
   it('is not asked from the registry for a tarball on another host', async () => {
     session = createFakeSession({ inspectors: inspectors(), companions: { [`${registry}/@s%2fpad`]: packument() } });

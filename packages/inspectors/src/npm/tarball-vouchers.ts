@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { InspectionContext, JsonObject, VouchLink } from '@waybill/contracts';
-import { originLink } from './packument.js';
 import {
   findTarball,
   type ListedTarball,
   oddTarballScope,
+  packumentKind,
   packumentScope,
   toCatalog,
   trustedPackuments,
@@ -36,13 +36,7 @@ export async function findVouchers(places: readonly TarballPlace[], context: Ins
       for (const { ref, value } of await trustedPackuments(context, scope)) {
         const listed = findTarball(value, place);
         if (!listed) continue;
-        const link = {
-          kind: 'artifact',
-          sha256: ref.sha256,
-          inspector: ref.inspector,
-          name: `packument of ${listed.name}`,
-        } as const;
-        vouchers.push({ listed, link, registry });
+        vouchers.push({ listed, link: packumentLink(ref, listed), registry });
       }
       if (vouchers.length > 0) break;
     }
@@ -67,12 +61,19 @@ export async function fetchVoucher(places: readonly TarballPlace[], context: Ins
       const listed = bytes && (await readListing(bytes, place));
       if (!listed) continue;
       const sha256 = createHash('sha256').update(bytes).digest('hex');
-      return [
-        { listed, link: originLink(registry), registry, annotations: { 'listed-in': url, 'listed-in-sha256': sha256 } },
-      ];
+      // The session inspects and records it as any other packument.
+      const link = packumentLink({ sha256, inspector: packumentKind }, listed);
+      return [{ listed, link, registry, annotations: { 'listed-in': url, 'listed-in-sha256': sha256 } }];
     }
   }
   return [];
+}
+
+function packumentLink(
+  { sha256, inspector }: { readonly sha256: string; readonly inspector: string },
+  { name }: ListedTarball,
+): VouchLink {
+  return { kind: 'artifact', sha256, inspector, name: `packument of ${name}` };
 }
 
 async function readListing(bytes: Uint8Array, place: TarballPlace): Promise<ListedTarball | undefined> {

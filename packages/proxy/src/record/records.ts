@@ -1,4 +1,6 @@
 import {
+  type ArtifactInspections,
+  type Claim,
   type DownloadRecord,
   type ExchangeRequestRecord,
   type ExchangeResponseRecord,
@@ -28,7 +30,7 @@ export function requestRecord(exchange: Exchange): ExchangeRequestRecord {
     address: exchange.incoming.connection.address,
     userAgent: redactText(request.headers['user-agent'] ?? ''),
     requestHeader: redactHeaders(raw),
-    requestInspection: claimsRecord(exchange),
+    requestInspection: claimsRecord(exchange.claims),
   };
 }
 
@@ -68,7 +70,7 @@ export function downloadRecord(
     ...requestRecord(exchange),
     ...responseRecord(answer, endedAt),
     metadata: inspections.metadata,
-    responseInspection: inspectionsRecord(exchange),
+    responseInspection: inspectionsRecord(exchange.inspections),
     result: decision.result,
     delivery,
     vouchedBy: inspections.vouchedBy,
@@ -131,11 +133,12 @@ export function refusalRecord(
     inspector: facts.inspector,
     delivered,
     ...exchange.body,
-    responseInspection: inspectionsRecord(exchange),
+    responseInspection: inspectionsRecord(exchange.inspections),
   };
 }
 
-function claimsRecord({ claims }: Exchange): RecordedInspections {
+/** What inspectors said of a request. */
+export function claimsRecord(claims: readonly Claim[]): RecordedInspections {
   return Object.fromEntries(
     claims.map(({ inspector, inspection: { opinion, reason, annotations } }) => [
       inspector,
@@ -144,7 +147,8 @@ function claimsRecord({ claims }: Exchange): RecordedInspections {
   );
 }
 
-function inspectionsRecord({ inspections }: Exchange): RecordedInspections {
+/** What inspectors said of a body. */
+export function inspectionsRecord(inspections: ArtifactInspections | undefined): RecordedInspections {
   return Object.fromEntries(
     [...(inspections?.inspections ?? [])].map(([id, { opinion, reason, annotations }]) => [
       id,

@@ -1,10 +1,11 @@
-import { type ArtifactMetadata, emptyMetadata, type RequestView } from '@waybill/contracts';
+import type { RequestView } from '@waybill/contracts';
 import { normalizeUrl } from '@waybill/policy';
 import type { UpstreamAnswer } from '../answer.js';
 import type { ProxyContext } from '../context.js';
 import { ProxyError } from '../errors.js';
 import type { Exchange } from '../exchange.js';
 import { headerView } from '../http/headers.js';
+import { type SpooledBody, spooledBody } from '../spooled-body.js';
 import { storageStop } from '../stop.js';
 import { openAnswer } from './fetch.js';
 import { prepareGet } from './prepare.js';
@@ -40,9 +41,9 @@ export async function fetchCompanion(
     answer.transfer.abort(new Error('not a companion'));
     return undefined;
   }
-  const metadata = await store(bytes, view, context);
+  const body = await store(bytes, context);
   const claims = session.inspectors.inspectRequest(view);
-  companions.push({ startedAt, endedAt: clock.now(), view, claims, answer, metadata });
+  companions.push({ startedAt, endedAt: clock.now(), view, claims, answer, body, verdict: undefined });
   return bytes;
 }
 
@@ -66,13 +67,14 @@ async function readBounded({ transfer, contentLength }: UpstreamAnswer, maxBytes
   return Buffer.concat(parts);
 }
 
-async function store(bytes: Buffer, { url }: RequestView, { settings }: ProxyContext): Promise<ArtifactMetadata> {
-  const writer = settings.blobs.create({ sizeHint: bytes.length });
+/** Keeps no large one in memory: who asked for it has it, and the inspectors that look at it afterwards read the store. */
+async function store(bytes: Buffer, { settings }: ProxyContext): Promise<SpooledBody> {
+  const { blobs, limits } = settings;
+  const writer = blobs.create({ sizeHint: bytes.length });
   try {
     await writer.write(bytes);
     const { digests, size } = await writer.commit();
-    const name = url.pathname.slice(url.pathname.lastIndexOf('/') + 1);
-    return { ...emptyMetadata(), ...digests, size, name, type: 'application/octet-stream' };
+    return spooledBody({ blobs, digests, size, small: size <= limits.smallBodyBytes ? bytes : undefined });
   } catch (error) {
     await writer.abort().catch(() => {});
     throw storageStop(error);

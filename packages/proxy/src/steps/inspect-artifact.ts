@@ -4,6 +4,7 @@ import type { UpstreamAnswer } from '../answer.js';
 import type { ProxyContext } from '../context.js';
 import type { Exchange } from '../exchange.js';
 import { artifactView } from '../spooled-body.js';
+import { inspectCompanions } from './inspect-companions.js';
 import { lendServices } from './inspection-services.js';
 import type { Spooled } from './spool.js';
 
@@ -27,6 +28,7 @@ export async function inspectArtifact(
   const isRefused = admission.result === 'Approved' && decideArtifact(admission, inspections).result === 'Rejected';
   if (isRefused && (await services.isOutdated())) inspections = await ask(view);
   exchange.inspections = inspections;
+  await inspectCompanions(exchange, context, { artifact: view, services });
   return inspections;
 
   function ask(artifact: ArtifactView): Promise<ArtifactInspections> {

@@ -1,9 +1,23 @@
-import { type DownloadRecord, type ExchangeRecord, type Result, redactHeaders, redactUrl } from '@waybill/contracts';
+import {
+  type DownloadRecord,
+  type ExchangeRecord,
+  emptyMetadata,
+  type Result,
+  redactHeaders,
+  redactUrl,
+} from '@waybill/contracts';
 import type { UpstreamAnswer } from '../answer.js';
 import type { CompanionDownload } from '../companion-download.js';
 import type { ProxyContext } from '../context.js';
 import type { Exchange } from '../exchange.js';
-import { answerRecord, downloadRecord, refusalRecord, responseRecord } from '../record/records.js';
+import {
+  answerRecord,
+  claimsRecord,
+  downloadRecord,
+  inspectionsRecord,
+  refusalRecord,
+  responseRecord,
+} from '../record/records.js';
 import { storageStop } from '../stop.js';
 import type { Outcome } from './decide.js';
 
@@ -71,8 +85,12 @@ function resultOf({ admission }: Exchange, { kind }: Outcome): Result | undefine
   return kind === 'none' ? admission?.result : 'Rejected';
 }
 
-function companionRecord(exchange: Exchange, companion: CompanionDownload, result: Result): DownloadRecord {
-  const { view, claims, answer, metadata, startedAt, endedAt } = companion;
+function companionRecord(exchange: Exchange, companion: CompanionDownload, shared: Result): DownloadRecord {
+  const { view, claims, answer, body, verdict, startedAt, endedAt } = companion;
+  const result = verdict?.result ?? shared;
+  const name = view.url.pathname.slice(view.url.pathname.lastIndexOf('/') + 1);
+  const bare = { ...emptyMetadata(), ...body.digests, size: body.size, type: 'application/octet-stream' };
+  const { metadata, vouchedBy, provides } = verdict?.inspections ?? { metadata: bare, vouchedBy: [], provides: [] };
   return {
     kind: 'download',
     sessionId: exchange.activeSession.id,
@@ -82,15 +100,13 @@ function companionRecord(exchange: Exchange, companion: CompanionDownload, resul
     address: exchange.incoming.connection.address,
     userAgent: view.headers.get('user-agent') ?? '',
     requestHeader: redactHeaders(view.headers.raw),
-    requestInspection: Object.fromEntries(
-      claims.map(({ inspector, inspection: { opinion, reason } }) => [inspector, { opinion, reason }]),
-    ),
+    requestInspection: claimsRecord(claims),
     ...responseRecord(answer, endedAt),
-    metadata,
-    responseInspection: {},
+    metadata: { ...metadata, name: metadata.name || name },
+    responseInspection: inspectionsRecord(verdict?.inspections),
     result,
     delivery: 'companion',
-    vouchedBy: [],
-    provides: [],
+    vouchedBy,
+    provides: result === 'Approved' ? provides : [],
   };
 }
