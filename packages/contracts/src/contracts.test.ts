@@ -108,7 +108,7 @@ describe('inspectors configuration', () => {
         repositories: { default: { urls: ['http://deb.registry.example/**'], dists: ['stable'], 'public-key': key } },
       },
     });
-    expect(parsed.apt?.repositories['default']).toMatchObject({ suites: ['stable'], components: ['*', '**'] });
+    expect(parsed.apt?.repositories.default).toMatchObject({ suites: ['stable'], components: ['*', '**'] });
   });
   it.each([
     [{ unknown: {} }, 'unknown'],

@@ -244,7 +244,8 @@ const projectShape = {
 
 /** The project file. Unknown keys are errors; references between parts are checked. */
 export const projectSchema = z.strictObject(projectShape).superRefine((project, context) => {
-  const issue = (path: PropertyKey[], message: string) => context.addIssue({ code: 'custom', path, message, params: wholeMessage });
+  const issue = (path: PropertyKey[], message: string) =>
+    context.addIssue({ code: 'custom', path, message, params: wholeMessage });
   if (project.type !== 'snap') {
     for (const key of ['grade', 'confinement', 'apps'] as const) {
       if (project[key] !== undefined) issue([key], `\`${key}\` belongs to projects of \`type: snap\``);

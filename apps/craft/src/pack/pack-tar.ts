@@ -35,6 +35,7 @@ function normalise(entry: WriteEntry): void {
   const { stat } = entry;
   if (!stat) return;
   const special = stat.mode & 0o7000;
+  // Links are executable everywhere; their mode means nothing.
   const executable = stat.isDirectory() || (stat.mode & 0o111) !== 0;
-  stat.mode = (stat.mode & ~0o7777) | special | (stat.isSymbolicLink() ? 0o777 : executable ? 0o755 : 0o644);
+  stat.mode = (stat.mode & ~0o7777) | special | (executable ? 0o755 : 0o644);
 }
