@@ -30,7 +30,8 @@ export class SegmentIndex {
 
   add(entry: SegmentEntry): void {
     if (this.#end + entryBytes > this.#bytes.length) {
-      const grown = Buffer.alloc(this.#bytes.length * 2);
+      // One that was read back has no room to spare, and an empty one too little to double.
+      const grown = Buffer.alloc(Math.max(this.#bytes.length * 2, this.#end + entryBytes));
       this.#bytes.copy(grown);
       this.#bytes = grown;
     }
