@@ -38,6 +38,11 @@ describe('hostSockets', () => {
     expect(hostSockets(listed)).toEqual([join(root, 'real/a socket')]);
   });
 
+  it('finds one that was renamed into its place after it was bound', () => {
+    expect(hostSockets(table(join(root, 'real/.new/s')))).toEqual([join(root, 'real/a socket')]);
+    expect(hostSockets(table('/nonexistent-directory/s'))).toEqual([]);
+  });
+
   it.runIf(process.platform === 'linux')('finds one in the table of this machine', () => {
     expect(hostSockets()).toContain(join(root, 'real/a socket'));
   });

@@ -1,4 +1,4 @@
-import { lstatSync, readFileSync, realpathSync } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 /**
@@ -13,6 +13,7 @@ export function hostSockets(table = '/proc/net/unix'): string[] {
     const path = /^[0-9a-f]+:(?: +[0-9a-fA-F]+){5} +\d+ (\/.+)$/.exec(line)?.[1];
     const real = path === undefined ? undefined : realSocket(path);
     if (real !== undefined) found.add(real);
+    else if (path !== undefined) for (const near of socketsNear(path)) found.add(near);
   }
   return [...found].sort();
 }
@@ -23,6 +24,24 @@ function readTable(table: string): string[] {
   } catch {
     return [];
   }
+}
+
+/**
+ * The table keeps the name that a socket was bound under. One that was given its place by a rename afterwards, as fetch-service
+ * does with its control socket, is looked for in what remains of that path: the nearest directory that still exists.
+ */
+function socketsNear(path: string): string[] {
+  for (let directory = dirname(path); directory !== '/'; directory = dirname(directory)) {
+    try {
+      const real = realpathSync(directory);
+      return readdirSync(real, { withFileTypes: true })
+        .filter((entry) => entry.isSocket())
+        .map((entry) => join(real, entry.name));
+    } catch {
+      // Gone as well.
+    }
+  }
+  return [];
 }
 
 /** The socket's path without symbolic links; undefined when it is gone or in another mount namespace. */
