@@ -173,13 +173,13 @@ function freshnessFault(
   if (date.getTime() > now.getTime() + clockSkewMs) {
     return {
       kind: 'freshness errors',
-      reason: `is dated ${date.toISOString()}, which is in the future (now ${now.toISOString()}); check this machine's clock`,
+      reason: `is dated ${date.toISOString()}, which is in the future; check this machine's clock`,
     };
   }
   if (validUntil && validUntil.getTime() < now.getTime() && !repository.allowExpired) {
     return {
       kind: 'freshness errors',
-      reason: `expired at ${validUntil.toISOString()} (now ${now.toISOString()}): the mirror is stale or replays an old index; use a current mirror, or set allow-expired for apt.repositories.${repository.name}`,
+      reason: `expired at ${validUntil.toISOString()}: the mirror is stale or replays an old index; use a current mirror, or set allow-expired for apt.repositories.${repository.name}`,
     };
   }
   return undefined;
