@@ -54,9 +54,8 @@ export class ClientAnswer {
   }
 
   /** Whether the body can be cut off without looking complete: not so for HTTP/1.0 without a length. */
-  canStream(head: AnswerHead): boolean {
-    if (this.#response.req.httpVersionMajor > 1 || this.#response.req.httpVersionMinor >= 1) return true;
-    return head.headers.some((name, i) => i % 2 === 0 && name.toLowerCase() === 'content-length');
+  canStream(contentLength: number | undefined): boolean {
+    return contentLength !== undefined || this.#response.req.httpVersion === '1.1';
   }
 
   /** Whether trailers can follow the body. */

@@ -55,7 +55,7 @@ export function createLiveSessions(): LiveSessions {
       while (running.size > 0) await Promise.all([...running.keys()].map((id) => this.settled(id)));
     },
     endAll() {
-      for (const { end } of [...ends]) end();
+      for (const { end } of [...ends]) settle(end);
     },
     get running() {
       return ends.size;
@@ -69,11 +69,20 @@ export function createLiveSessions(): LiveSessions {
     signal.addEventListener(
       'abort',
       () => {
-        for (const end of [...members]) end();
+        for (const end of [...members]) settle(end);
         members.clear();
       },
       { once: true },
     );
     return members;
+  }
+}
+
+/** One that fails must not keep the others from ending. */
+function settle(end: () => void): void {
+  try {
+    end();
+  } catch {
+    // What it could not end ends with its connection.
   }
 }

@@ -1,12 +1,13 @@
 import { redactUrl } from '@waybill/contracts';
 import type { ProxyContext } from './context.js';
 import type { Exchange } from './exchange.js';
+import type { ExchangeEvent } from './observer.js';
 
 /** Tells the observer how an exchange ended; exchanges that belong to nobody are told of when they are turned away. */
 export function reportExchange(exchange: Exchange, { settings }: ProxyContext): void {
   const { session, client, incoming, answer, refusal } = exchange;
-  if (!session) return;
-  settings.observer.exchangeFinished?.({
+  if (!session || !settings.observer.exchangeFinished) return;
+  const event: ExchangeEvent = {
     sessionId: session.id,
     policy: session.policy,
     startedAt: exchange.startedAt,
@@ -26,5 +27,10 @@ export function reportExchange(exchange: Exchange, { settings }: ProxyContext): 
       reason: refusal.reason,
       delivered: refusal.delivered,
     },
-  });
+  };
+  try {
+    settings.observer.exchangeFinished(event);
+  } catch (error) {
+    settings.logger.error({ error: String(error) }, 'the observer failed');
+  }
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { connect as connectTls } from 'node:tls';
 import { startHttpsUpstream, startHttpUpstream } from '@waybill/testkit';
 import { afterEach, describe, expect, it } from 'vitest';
 import { askConnect, dial, exchange, fetchThrough, openTunnel, readAll } from './client.js';
@@ -129,6 +130,31 @@ describe('authentication', () => {
     ).not.toMatch(/ 200 /);
     expect(plain.requests).toEqual([]);
   });
+});
+
+it('an observer that throws disturbs nobody', async () => {
+  const upstream = await startHttpUpstream((_request, response) => void response.end('body'));
+  const at = await startTestProxy({
+    observer: {
+      exchangeFinished: () => {
+        throw new Error('bug');
+      },
+    },
+  });
+  closing.push(at.close, upstream.close);
+  const session = at.session();
+  for (let i = 0; i < 2; i += 1) expect((await fetchThrough(at, session, `${upstream.url}/a`)).text).toBe('body');
+});
+
+it('a client that only speaks an old TLS is recorded', async () => {
+  const { at } = await start();
+  const session = at.session();
+  const socket = await dial(at);
+  await askConnect(socket, session, 'upstream.example:443');
+  const tls = connectTls({ socket, maxVersion: 'TLSv1.1', minVersion: 'TLSv1', ciphers: 'DEFAULT@SECLEVEL=0' });
+  await expect(new Promise((_resolve, reject) => tls.once('error', reject))).rejects.toThrow();
+  await until(() => at.store.records.length === 1);
+  expect((await at.report(session)).failures).toMatchObject([{ phase: 'protocol', statusCode: 0 }]);
 });
 
 describe('promise 3: revoked means over', () => {

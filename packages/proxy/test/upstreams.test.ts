@@ -93,6 +93,15 @@ describe('upstreams that cannot be reached: a clear cause, recorded', () => {
     expect((await at.report(session)).failures).toMatchObject([{ phase: 'upstream', statusCode: status }]);
   });
 
+  it('a name that is never resolved: 504', async () => {
+    const at = await startTestProxy({ upstream: { lookup: () => new Promise(() => {}) } });
+    closing.push(at.close);
+    const session = at.session();
+    session.limits = { ...fakeLimits, upstreamConnectTimeoutMs: 200 };
+    const got = await fetchThrough(at, session, 'http://slow.example/a');
+    expect([got.status, got.text]).toEqual([504, expect.stringContaining('slow.example was not resolved in time')]);
+  });
+
   it('connection refused', async () => {
     const server = createNetServer().listen(0, '127.0.0.1');
     await once(server, 'listening');

@@ -62,9 +62,12 @@ export class AcceptingProxy extends MitmProxy {
   }
 
   #accept(request: IncomingMessage, response: ServerResponse): void {
-    this.#targets.set(request, request.url ?? '');
+    const target = request.url ?? '';
+    this.#targets.set(request, target);
     try {
-      this._onHttpServerRequest(false, request, response);
+      // Without a host the library would answer by itself.
+      if (request.headers.host || target.startsWith('http://')) this._onHttpServerRequest(false, request, response);
+      else this.#handOver(request, response);
     } catch (error) {
       // The library parses the target with url.parse(), which throws for some; unheard, that would end the process.
       this.#handlers.onFault('REQUEST', error as Error);

@@ -40,7 +40,7 @@ export function acceptTls(
       });
     });
     tls.on('error', (error: NodeJS.ErrnoException) => {
-      settle(explain(error));
+      settle(explainHandshakeFailure(error));
       socket.destroy();
     });
     tls.once('close', () => {
@@ -50,7 +50,8 @@ export function acceptTls(
   });
 }
 
-function explain(error: NodeJS.ErrnoException): Handshake {
+/** What went wrong, in words; connections that only end are no failure. */
+export function explainHandshakeFailure(error: NodeJS.ErrnoException): Handshake {
   const code = error.code ?? '';
   if (code === 'ECONNRESET' || code === 'EPIPE') return { kind: 'left' };
   if (

@@ -70,7 +70,7 @@ export class BodyFlow {
 
   async #decide(): Promise<boolean> {
     const { request, client, activeSession } = this.#exchange;
-    if (!request || isSelective(request.method, request.headers) || !client.canStream(wholeHead(this.#answer)))
+    if (!request || isSelective(request.method, request.headers) || !client.canStream(this.#answer.contentLength))
       return false;
     if (activeSession.policy === 'permissive') return true;
     // Encoded bytes are not the ones that an index lists.

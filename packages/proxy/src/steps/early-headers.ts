@@ -13,8 +13,12 @@ import { isSelective } from '../http/conditional.js';
 export function armEarlyHeaders(exchange: Exchange, answer: UpstreamAnswer): void {
   const { client, request, activeSession } = exchange;
   const { earlyHeadersAfterMs } = activeSession.limits;
-  const head = wholeHead(answer);
-  if (earlyHeadersAfterMs === 0 || !request || isSelective(request.method, request.headers) || !client.canStream(head))
+  if (
+    earlyHeadersAfterMs === 0 ||
+    !request ||
+    isSelective(request.method, request.headers) ||
+    !client.canStream(answer.contentLength)
+  )
     return;
   const elapsedMs = performance.now() - exchange.startedMs;
   const timer = setTimeout(send, Math.max(0, earlyHeadersAfterMs - elapsedMs));
@@ -24,7 +28,7 @@ export function armEarlyHeaders(exchange: Exchange, answer: UpstreamAnswer): voi
   function send(): void {
     if (client.isStarted || !client.isOpen || exchange.stopped) return;
     exchange.delivery = 'early-headers';
-    client.start(head);
+    client.start(wholeHead(answer));
     client.flush();
   }
 }

@@ -44,7 +44,7 @@ export async function openAnswer(
     const forget = exchange.whenStopped((stop) => transfer.abort(stop));
     exchange.atEnd(() => {
       forget();
-      transfer.abort(new Error('the exchange is over'));
+      if (!transfer.isOver) transfer.abort(new Error('the exchange is over'));
     });
     try {
       return describeAnswer(await transfer.head, transfer, request.method);

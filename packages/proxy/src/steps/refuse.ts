@@ -6,15 +6,26 @@ import { refusalRecord } from '../record/records.js';
 import { internalStop, Stop, type StopFacts } from '../stop.js';
 import { authenticationRequired } from './authenticate.js';
 
-/** The end of an exchange that a step stopped: record it, then tell the client, or break the transfer off. */
+/**
+ * The end of an exchange that a step stopped: record it, then tell the client, or break the transfer off. Never rejects: there
+ * is nobody behind it.
+ */
 export async function refuse(exchange: Exchange, context: ProxyContext, error: unknown): Promise<void> {
-  const stop = error instanceof Stop ? error : internalStop(error);
-  const { facts } = stop;
+  const { logger } = context.settings;
+  try {
+    if (!(error instanceof Stop))
+      logger.error({ error: describeError(error) }, 'an exchange failed for no foreseen reason');
+    await recordAndTell(exchange, context, error instanceof Stop ? error : internalStop(error));
+  } catch (fault) {
+    logger.error({ error: describeError(fault) }, 'a client cannot be told that its exchange failed');
+    exchange.client.break('reset');
+  }
+}
+
+async function recordAndTell(exchange: Exchange, context: ProxyContext, { facts }: Stop): Promise<void> {
   const { logger, clock } = context.settings;
   exchange.holdBackHeaders();
   exchange.refusal = { ...facts, delivered: false };
-  if (!(error instanceof Stop))
-    logger.error({ error: describeError(error) }, 'an exchange failed for no foreseen reason');
   if (exchange.session) {
     const status = exchange.client.isStarted || !exchange.client.isOpen ? 0 : facts.status;
     const record = refusalRecord(exchange, { facts, at: clock.now(), status, delivered: false });

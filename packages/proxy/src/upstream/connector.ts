@@ -3,6 +3,7 @@ import { isIP, type LookupFunction, type Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
 import type { EgressGuard } from '@waybill/contracts';
 import { buildConnector } from 'undici';
+import { ProxyError } from '../errors.js';
 import type { Lookup } from '../options.js';
 import { allowedAddresses } from './guarded-lookup.js';
 import { openProxyTunnel } from './proxy-tunnel.js';
@@ -34,6 +35,8 @@ export function createConnector(options: ConnectorOptions): buildConnector.conne
     // Said again because NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment would turn verification off.
     rejectUnauthorized: true,
     autoSelectFamily: true,
+    // Node's 250 ms per address is less than one round trip to far servers.
+    autoSelectFamilyAttemptTimeout: 1_000,
     lookup: ((_host: string, wanted: LookupOptions, done: (e: null, a: unknown, f?: number) => void) => {
       const [first] = addresses;
       if (wanted.all) done(null, addresses);
@@ -46,7 +49,7 @@ export function createConnector(options: ConnectorOptions): buildConnector.conne
       callback(...result);
     };
     const destination = { ...asked, servername: isIP(host) ? '' : host };
-    judge(options)
+    withinTime(judge(options), options)
       .then(async (allowed) => {
         addresses = allowed;
         if (!via) return connect(destination, settle);
@@ -65,6 +68,20 @@ async function judge({ target, guard, lookup, via }: ConnectorOptions): Promise<
     // Behind an upstream proxy only that proxy may know the name.
     if (via && (error as { code?: unknown }).code === 'PROXY_UPSTREAM_UNRESOLVED') return [];
     throw error;
+  }
+}
+
+/** Resolvers have time-outs of their own, but not always shorter ones. */
+async function withinTime<Value>(work: Promise<Value>, { target, timeoutMs }: ConnectorOptions): Promise<Value> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    const reason = `${target.authority.host} was not resolved in time`;
+    timer = setTimeout(() => reject(new ProxyError('PROXY_UPSTREAM_TIMEOUT', reason)), timeoutMs);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

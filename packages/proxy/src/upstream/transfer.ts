@@ -47,9 +47,9 @@ export class Transfer implements Dispatcher.DispatchHandler {
     return this.#hasHead;
   }
 
-  /** Whether everything arrived. */
-  get isComplete(): boolean {
-    return this.#isOver && this.#error === undefined;
+  /** Whether nothing more will come. */
+  get isOver(): boolean {
+    return this.#isOver;
   }
 
   /** All bytes that arrived since the last call, waiting for some; undefined at the regular end. */
