@@ -12,6 +12,7 @@ import type { BuildItem } from '../project/plan.js';
 import { craftDirectory, type WorkLayout, workLayout } from '../project/work-layout.js';
 import type { BuildSession } from '../session/session.js';
 import { withLock } from '../session/start-lock.js';
+import { localRepository } from '../sources/git.js';
 import { openEnvironment } from './open-environment.js';
 import { createTrafficCounter } from './traffic-counter.js';
 
@@ -47,7 +48,12 @@ export async function withBuild<T>(options: BuildOptions, work: (context: Lifecy
   return withLock(lock, 'builds this project', 0, async () => {
     await startFresh(layout, options.session);
     const traffic = createTrafficCounter(options.progress);
-    const { environment, baseEnv } = await openEnvironment({ ...options, layout, onTraffic: traffic.relayed });
+    const { environment, baseEnv } = await openEnvironment({
+      ...options,
+      layout,
+      repositories: repositoriesOf(options),
+      onTraffic: traffic.relayed,
+    });
     options.session?.follow(traffic.seen);
     try {
       return await work(createContext(options, layout, { environment, baseEnv }));
@@ -55,6 +61,10 @@ export async function withBuild<T>(options: BuildOptions, work: (context: Lifecy
       await environment.close();
     }
   });
+}
+
+function repositoriesOf({ project, projectDirectory }: BuildOptions): string[] {
+  return Object.values(project.parts).flatMap((part) => localRepository(part, projectDirectory) ?? []);
 }
 
 function createContext(

@@ -35,6 +35,8 @@ export interface OpenEnvironment {
 export interface EnvironmentOptions {
   readonly kind: 'bubblewrap' | 'host';
   readonly layout: WorkLayout;
+  /** Local directories that git fetches from. */
+  readonly repositories: readonly string[];
   readonly session: BuildSession | undefined;
   readonly env: Readonly<NodeJS.ProcessEnv>;
   readonly onTraffic: (traffic: { readonly requests: number; readonly bytes: number }) => void;
@@ -56,7 +58,7 @@ export async function openEnvironment(options: EnvironmentOptions): Promise<Open
       : await createBubblewrapEnvironment({
           sessionProxyUrl,
           writable: layout.writable,
-          readable: [layout.project, ...user.readable],
+          readable: [layout.project, ...options.repositories, ...user.readable],
           hide: session?.hide ?? [],
           onTraffic,
         });

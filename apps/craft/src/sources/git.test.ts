@@ -1,6 +1,6 @@
 import { type PartConfig, partSchema } from '@waybill/contracts';
 import { describe, expect, it } from 'vitest';
-import { planGit } from './git.js';
+import { localRepository, planGit } from './git.js';
 
 const part = (keys: Record<string, unknown>): PartConfig =>
   partSchema.parse({ plugin: 'nil', source: 'https://git.example/a.git', ...keys });
@@ -81,5 +81,19 @@ describe('planGit', () => {
     ['some', { 'source-submodules': ['lib'] }, false, ['--init', '--recursive', '--', 'lib']],
   ])('submodules: %s', (_name, keys, inSession, submodules) => {
     expect(planGit(part(keys), inSession).submodules).toEqual(submodules);
+  });
+});
+
+describe('localRepository', () => {
+  it.each([
+    ['https://git.example/a.git', {}, undefined],
+    ['git@git.example:a.git', {}, undefined],
+    ['../repo.git', {}, '/work/repo.git'],
+    ['../repo', {}, undefined],
+    ['../repo', { 'source-type': 'git' }, '/work/repo'],
+    ['file:///srv/repo.git', {}, '/srv/repo.git'],
+    ['git+file:///srv/repo', { 'source-type': 'git' }, '/srv/repo'],
+  ])('%s', (source, keys, wanted) => {
+    expect(localRepository(part({ source, ...keys }), '/work/project')).toBe(wanted);
   });
 });

@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path';
-import { redactUrl } from '@waybill/contracts';
+import { inferSourceType, redactUrl } from '@waybill/contracts';
 import { CraftError } from '../errors.js';
 import type { PartContext } from '../lifecycle/context.js';
 import { stepEnvironment } from '../lifecycle/step-environment.js';
@@ -74,7 +74,18 @@ export async function pullGit(context: PartContext, log: StepLog): Promise<Recor
 
 function remoteOf(source: string, project: string): string {
   const url = source.replace(/^git\+(?=[a-z]+:)/, '');
-  return /^[a-z][a-z0-9+.-]*:\/\/|^[^/]+@[^/]+:/i.test(url) ? url : resolve(project, url);
+  return isRemote(url) ? url : resolve(project, url.replace(/^file:\/\//, ''));
+}
+
+function isRemote(url: string): boolean {
+  return !url.startsWith('file://') && /^[a-z][a-z0-9+.-]*:\/\/|^[^/]+@[^/]+:/i.test(url);
+}
+
+/** Directory of the machine that a part's source is fetched from with git: it has to be visible where git runs. */
+export function localRepository(part: PartContext['part'], project: string): string | undefined {
+  const source = part.source?.replace(/^git\+(?=[a-z]+:)/, '');
+  if (source === undefined || isRemote(source)) return undefined;
+  return (part['source-type'] ?? inferSourceType(source)) === 'git' ? remoteOf(source, project) : undefined;
 }
 
 async function runGit(context: PartContext, log: StepLog, args: readonly string[]): Promise<string> {
