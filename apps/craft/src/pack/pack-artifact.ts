@@ -4,6 +4,7 @@ import { access, constants, mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CraftError } from '../errors.js';
 import { replaceAtomic, writeFileAtomic } from '../files/atomic-write.js';
+import { makeDirectory } from '../files/make-directory.js';
 import type { LifecycleContext } from '../lifecycle/context.js';
 import { requireVersion } from '../lifecycle/project-variables.js';
 import { artifactFile } from './artifact-name.js';
@@ -67,7 +68,7 @@ export async function packArtifact(context: LifecycleContext, output: string, mt
  */
 export async function prepareOutput(directory: string): Promise<void> {
   try {
-    await mkdir(directory, { recursive: true });
+    await makeDirectory(directory);
     await access(directory, constants.W_OK | constants.X_OK);
   } catch (cause) {
     throw new CraftError('CRAFT_OUTPUT_UNWRITABLE', `cannot write into ${directory}: ${(cause as Error).message}`, {
