@@ -1,5 +1,6 @@
-import { writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createThrowawayCa, type HttpUpstream, startHttpsUpstream, type ThrowawayCa } from '@waybill/testkit';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -110,6 +111,25 @@ describe('after kill -9', () => {
     await fresh.start();
     const reported = downloadsOf(await session.finish()).map(({ url }) => pathOf(url));
     expect(reported).toEqual(['/1', '/2', '/3']);
+  });
+
+  it('in the middle of ending a session, its files are written all the same', async () => {
+    const session = await daemon.createSession('strict');
+    expect(await downloadMany(session, paths, () => {})).toHaveLength(paths.length);
+    const ending = session.end().catch(() => undefined);
+    const assets = join(daemon.dir, 'spool', session.id, 'assets');
+    const written = () => readdir(assets).catch((): string[] => []);
+    await until('some files are there', async () => (await written()).length > 20);
+    await daemon.kill('SIGKILL');
+    await ending;
+    await daemon.start();
+    // Ended just before, or to be ended again.
+    expect([200, 404]).toContain((await session.end()).status);
+    const wanted = paths.flatMap((path) => ['data', 'json'].map((kind) => `${sha256(bodyOf(path))}.${kind}`));
+    expect((await written()).sort()).toEqual([...new Set(wanted)].sort());
+    for (const path of paths) {
+      expect(sha256(await readFile(join(assets, `${sha256(bodyOf(path))}.data`)))).toBe(sha256(bodyOf(path)));
+    }
   });
 
   it('a session with secrets refuses the URLs that need them, and nothing else', async () => {

@@ -52,6 +52,8 @@ async function writeSession(
   blobs: Pick<BlobStore, 'exportTo'>,
 ): Promise<void> {
   const assets = join(directory, 'assets');
+  // What an attempt that was killed left behind goes first: parts of files, and files cut short.
+  await rm(assets, { recursive: true, force: true });
   await mkdir(assets, { recursive: true });
   await forEachParallel(reportArtifacts(source), parallelExports, async (artifact) => {
     const { sha256 } = artifact.metadata;
@@ -67,7 +69,6 @@ async function writeAsset(
   sha256: string,
   blobs: Pick<BlobStore, 'exportTo'>,
 ): Promise<void> {
-  await rm(`${path}.data`, { force: true });
   await blobs.exportTo(sha256, `${path}.data`);
   await writeFile(`${path}.json`, `${JSON.stringify(artifact, undefined, 2)}\n`);
 }
