@@ -24,6 +24,8 @@ export const apt: Client = async (context) => {
     'Acquire::https::Verify-Peer "true";',
     'Acquire::https::Verify-Host "true";',
     'APT::Sandbox::User "root";',
+    // apt 2.6 delays another attempt after a transfer that broke off, as a late refusal does, and may then wait for ever.
+    'Acquire::Retries::Delay "false";',
     '',
   ].join('\n');
   return {
