@@ -80,8 +80,7 @@ describeInspector({
       request: url,
       response: () => signed({ 'Valid-Until': utc(daysFromNow(-0.1)) }),
       opinion: 'Rejected',
-      reason:
-        /expired at 2026-01-15T09:36:00.000Z: .*allow-expired for apt\.repositories\.default/,
+      reason: /expired at 2026-01-15T09:36:00.000Z: .*allow-expired for apt\.repositories\.default/,
     },
     {
       name: 'takes a Valid-Until to come',
