@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, rm, stat } from 'node:fs/promises';
+import { link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CraftError } from '../errors.js';
@@ -32,6 +32,13 @@ export async function withLock<T>(path: string, what: string, waitMs: number, wo
 }
 
 async function take(path: string): Promise<boolean> {
+  if (await create(path)) return true;
+  if (!(await isStale(path))) return false;
+  await putAside(path);
+  return create(path);
+}
+
+async function create(path: string): Promise<boolean> {
   try {
     const file = await open(path, 'wx', 0o600);
     await file.writeFile(`${process.pid}\n`);
@@ -39,9 +46,16 @@ async function take(path: string): Promise<boolean> {
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    return false;
   }
-  if (await isStale(path)) await rm(path, { force: true });
-  return false;
+}
+
+/** Two may find a lock stale at the same time: what the slower one takes away can be the new lock of the quicker one. */
+async function putAside(path: string): Promise<void> {
+  const aside = `${path}.${process.pid}`;
+  await rename(path, aside).catch(() => {});
+  if (!(await isStale(aside))) await link(aside, path).catch(() => {});
+  await rm(aside, { force: true });
 }
 
 async function isStale(path: string): Promise<boolean> {
