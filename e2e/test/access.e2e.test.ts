@@ -99,6 +99,32 @@ describe.each(bothSchemes)('%s: a URL that is not listed', (scheme) => {
   });
 });
 
+describe('sessions side by side', () => {
+  it('have each their own list, token and report', async () => {
+    const own = await Promise.all(
+      Array.from({ length: 12 }, async (_, n) => {
+        const files = [{ url: `${https.url}/own-${n}`, sha256: sha256('file') }];
+        const session = await daemon.createSession('strict', { 'inspectors-configuration': { generic: { files } } });
+        return { session, mine: `/own-${n}`, others: `/own-${(n + 1) % 12}` };
+      }),
+    );
+    await Promise.all(
+      own.map(async ({ session, mine, others }) => {
+        const [allowed, refused] = await Promise.all([mine, others].map((path) => curl(session, at('https', path))));
+        expect([allowed?.status, refused?.status]).toEqual([200, 403]);
+      }),
+    );
+    const [first, second] = own;
+    const swapped = { proxyUser: `${first?.session.id}:${second?.session.token}` };
+    expectTurnedAway('https', await curl(strict, at('https'), [], swapped));
+    for (const { session, mine, others } of own) {
+      const report = await session.finish();
+      expect(report.artifacts.flatMap(({ downloads }) => downloads.map(({ url }) => url))).toEqual([at('https', mine)]);
+      expect(report.refusals.map(({ url }) => url)).toEqual([at('https', others)]);
+    }
+  });
+});
+
 describe('destinations (promise 9)', () => {
   it('loopback is refused unless the access list allows it, before anything is connected', async () => {
     const closed = keepForTest(await startDaemon({ upstreamCa: ca, acl: 'http-proxy: {policy: allow}\n' }));

@@ -2,8 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type AptScene, deb, openAptScene, update } from './harness/apt-scene.js';
-import { keepForFile } from './harness/keep.js';
+import { keepForFile, keepForTest } from './harness/keep.js';
 import { artifactAt, chainsOf, downloadsOf, pathOf, refusedPaths, sha256 } from './harness/report.js';
+import { startTlsFront } from './harness/tls-front.js';
 
 const keep = keepForFile();
 let scene: AptScene;
@@ -76,6 +77,23 @@ describe('apt in a strict session', () => {
         metadata: { sha256: sha256(bytes) },
       });
     }
+  });
+
+  it('over https', async () => {
+    const front = keepForTest(await startTlsFront(scene.ca));
+    front.forwardTo(Number(new URL(scene.upstream.url).port));
+    const from = { ...scene.upstream, url: `${front.url}/debian` };
+    const session = await scene.openSession('strict', { from });
+    const apt = await scene.sandbox(session, { from });
+    for (const args of [update, ['download', 'tiny']]) {
+      const ran = await apt.aptGet(...args);
+      expect(ran, ran.stdout + ran.stderr).toMatchObject({ code: 0 });
+    }
+    const report = await session.finish();
+    expect([...report.refusals, ...report.failures]).toEqual([]);
+    const { metadata, downloads } = artifactAt(report, deb);
+    expect(downloads).toMatchObject([{ url: `${front.url}/debian/${deb}` }]);
+    expect(metadata.sha256).toBe(sha256(await readFile(join(scene.repository.dir, deb))));
   });
 
   it('a suite that is not listed is refused before anything is sent, and apt says why (promise 1)', async () => {

@@ -4,7 +4,9 @@ import {
   type BuiltAptRepository,
   buildAptRepository,
   createAptSandbox,
+  createThrowawayCa,
   startAptUpstream,
+  type ThrowawayCa,
 } from '@waybill/testkit';
 import { type Daemon, startDaemon } from './daemon.js';
 import type { Closable } from './keep.js';
@@ -15,7 +17,7 @@ import { createTempDir, type TempDir } from './temp-dir.js';
 export interface AptChoice {
   /** Armored key that the session trusts. Default the repository's. */
   readonly key?: string;
-  readonly from?: AptUpstream;
+  readonly from?: Pick<AptUpstream, 'url'>;
   readonly suite?: string;
   /** More of apt.conf. */
   readonly config?: string;
@@ -26,6 +28,8 @@ export interface AptScene {
   readonly dir: TempDir;
   readonly repository: BuiltAptRepository;
   readonly upstream: AptUpstream;
+  /** The daemon trusts its leaves. */
+  readonly ca: ThrowawayCa;
   readonly daemon: Daemon;
   /** A session that trusts the upstream's suite `stable`. */
   openSession(policy: 'strict' | 'permissive', choice?: AptChoice): Promise<Session>;
@@ -52,12 +56,14 @@ export async function openAptScene(keep: <Thing extends Closable>(thing: Thing) 
     }),
   );
   const upstream = keep(await startAptUpstream({ dir: repository.dir }));
-  const daemon = keep(await startDaemon());
+  const ca = await createThrowawayCa();
+  const daemon = keep(await startDaemon({ upstreamCa: ca }));
   let sandboxes = 0;
   return {
     dir,
     repository,
     upstream,
+    ca,
     daemon,
     openSession(policy, { key = repository.publicKeyArmor, from = upstream } = {}) {
       const test = { urls: [from.url], suites: ['stable'], components: ['main'], 'public-key': key };
@@ -69,6 +75,7 @@ export async function openAptScene(keep: <Thing extends Closable>(thing: Thing) 
         sources: [`deb ${from.url} ${suite} main`],
         keyring: repository.publicKeyArmor,
         proxy: session.proxyUrl,
+        caFile: session.caFile,
         config,
       }),
   };
