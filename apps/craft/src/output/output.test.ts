@@ -1,5 +1,5 @@
 import type { SessionReport } from '@waybill/contracts';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { emptyReport, sampleArtifact, sampleRefusal } from '../../test/sample-report.js';
 import { exitCodeOf } from '../cli/exit-code.js';
 import { CraftError } from '../errors.js';
@@ -233,6 +233,26 @@ describe('createTextProgress', () => {
         clear,
       ].join(''),
     );
+  });
+
+  it('paints seldom, but never leaves the last change out', () => {
+    vi.useFakeTimers();
+    try {
+      const { progress, text } = collect({ isTerminal: true, columns: () => 60 });
+      const clear = '\r\u001b[2K';
+      progress.step('app', 'build', 'run');
+      for (const bytes of [1, 2, 3]) progress.traffic({ requests: 1, downloads: 0, bytes, refusals: 0 });
+      const before = `build app${clear}build app · 1 request · 1 B`;
+      expect(text()).toBe(before);
+      vi.advanceTimersByTime(100);
+      expect(text()).toBe(`${before}${clear}build app · 1 request · 3 B`);
+      progress.traffic({ requests: 2, downloads: 0, bytes: 4, refusals: 0 });
+      progress.end();
+      vi.advanceTimersByTime(100);
+      expect(text()).toBe(`${before}${clear}build app · 1 request · 3 B${clear}build app\n`);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('never writes more than the width, and breaks what stays between words', () => {

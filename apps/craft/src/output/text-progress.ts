@@ -37,6 +37,7 @@ export function createTextProgress(options: TextProgressOptions): Progress {
   let heading: string | undefined;
   let painted = 0;
   let shown = false;
+  let later: NodeJS.Timeout | undefined;
 
   const statusLine = () => {
     if (!options.isTerminal || !brief || status === '') return '';
@@ -54,8 +55,16 @@ export function createTextProgress(options: TextProgressOptions): Progress {
     heading = undefined;
     return taken;
   };
-  const repaint = (now = false) => {
-    if (!now && Date.now() - painted < repaintMs) return;
+  const repaint = () => {
+    const wait = painted + repaintMs - Date.now();
+    if (wait > 0) {
+      // The last change of a burst must be seen too: nothing may follow it for long.
+      later ??= setTimeout(() => {
+        later = undefined;
+        repaint();
+      }, wait).unref();
+      return;
+    }
     const last = statusLine();
     if (last === '') return;
     painted = Date.now();
