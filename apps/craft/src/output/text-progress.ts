@@ -37,7 +37,7 @@ export function createTextProgress(options: TextProgressOptions): Progress {
   let heading: string | undefined;
   let painted = 0;
   let shown = false;
-  let later: NodeJS.Timeout | undefined;
+  let isPlanned = false;
 
   const statusLine = () => {
     if (!options.isTerminal || !brief || status === '') return '';
@@ -59,8 +59,10 @@ export function createTextProgress(options: TextProgressOptions): Progress {
     const wait = painted + repaintMs - Date.now();
     if (wait > 0) {
       // The last change of a burst must be seen too: nothing may follow it for long.
-      later ??= setTimeout(() => {
-        later = undefined;
+      if (isPlanned) return;
+      isPlanned = true;
+      setTimeout(() => {
+        isPlanned = false;
         repaint();
       }, wait).unref();
       return;
