@@ -92,10 +92,10 @@ describe('parseCommandLine', () => {
     expect(out).toContain(text);
   });
 
-  it('keeps help within 110 columns', async () => {
+  it('keeps help within 80 columns', async () => {
     for (const args of ['--help', 'pack --help', 'pull --help', 'clean --help', 'report --help']) {
       const { out } = await parse(args);
-      expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(110);
+      expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(79);
     }
   });
 });

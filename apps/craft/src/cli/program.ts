@@ -11,6 +11,9 @@ export interface CommonOptions {
   readonly format: 'text' | 'json';
 }
 
+/** Help fits a terminal of 80 columns, and reads well on wider ones. */
+const helpWidth = 79;
+
 /** What the command line asks for. */
 export type Invocation = CommonOptions &
   (
@@ -64,12 +67,12 @@ export async function parseCommandLine(
   let invocation: Invocation | undefined;
   const program = new Command('craft')
     .description(
-      'Packs a project and says what it was made of.\n\ncraft.yaml describes a project. Its parts go through the steps pull, build, stage and prime; pack makes\nan artifact of what was primed. In a session everything that the build downloads is verified and recorded.',
+      'Packs a project and says what it was made of.\n\ncraft.yaml describes a project. Its parts go through the steps pull, build,\nstage and prime; pack makes an artifact of what was primed. In a session\neverything that the build downloads is verified and recorded.',
     )
     .version(`craft ${version}`, '-V, --version', 'show the version')
     .helpOption('-h, --help', 'show help')
     .showHelpAfterError('Run craft --help, or craft <command> --help.')
-    .configureHelp({ sortSubcommands: false, helpWidth: 110 })
+    .configureHelp({ sortSubcommands: false, helpWidth })
     .configureOutput({ writeOut: output.out, writeErr: output.err })
     .exitOverride()
     .addHelpText('after', afterHelp);
@@ -158,23 +161,18 @@ function common(command: Command, env: Readonly<NodeJS.ProcessEnv>): Command {
         .choices(['text', 'json'])
         .default('text'),
     )
+    .addOption(new Option('--verbosity <level>', 'how much is told').choices([...verbosities]))
     .addOption(
-      new Option('--verbosity <level>', `how much is told: ${verbosities.join(', ')}`).choices([...verbosities]),
-    )
-    .addOption(
-      new Option('-v, --verbose', 'the same as --verbosity verbose: shows the output of build commands').conflicts([
+      new Option('-v, --verbose', 'show the output of build commands (--verbosity verbose)').conflicts([
         'verbosity',
         'quiet',
       ]),
     )
     .addOption(
-      new Option('-q, --quiet', 'the same as --verbosity quiet: warnings and errors only').conflicts([
-        'verbosity',
-        'verbose',
-      ]),
+      new Option('-q, --quiet', 'warnings and errors only (--verbosity quiet)').conflicts(['verbosity', 'verbose']),
     )
     .helpOption('-h, --help', 'show help')
-    .configureHelp({ helpWidth: 110 })
+    .configureHelp({ helpWidth })
     .hook('preAction', () => {
       const level = env.CRAFT_VERBOSITY_LEVEL?.toLowerCase();
       if (level && !(verbosities as readonly string[]).includes(level)) {
@@ -211,8 +209,9 @@ function policy(value: string): Policy {
 }
 
 const packHelp = `
-With --enable-fetch-service a fetch service is found or started and a session opened; nothing of an earlier
-build is used. The report is written beside the artifact as <artifact>.json, for a build without artifact as
+With --enable-fetch-service a fetch service is found or started and a session
+opened; nothing of an earlier build is used. The report is written beside the
+artifact as <artifact>.json, for a build without artifact as
 <name>_<version>_<platform>.json.
 
 Examples:
@@ -223,25 +222,36 @@ Examples:
 
 const afterHelp = `
 Sessions opened by somebody else:
-  CRAFT_USE_EXTERNAL_FETCH_SERVICE=1   build in the session that the next variables name; no report is written
-  CRAFT_PROXY_CERT                     file with the CA certificate of the session
-  http_proxy, https_proxy              http://<session id>:<token>@<host>:<port>/, both the same
+  CRAFT_USE_EXTERNAL_FETCH_SERVICE=1
+                          build in the session that the next variables name;
+                          no report is written
+  CRAFT_PROXY_CERT        file with the CA certificate of the session
+  http_proxy, https_proxy
+                          http://<session id>:<token>@<host>:<port>/, both the
+                          same
 
 Environment:
-  CRAFT_PLATFORM, CRAFT_BUILD_FOR      as --platform and --build-for
-  CRAFT_BUILD_ENVIRONMENT=host         as --destructive-mode
-  CRAFT_VERBOSITY_LEVEL                as --verbosity
-  SOURCE_DATE_EPOCH                    time of everything in the artifact, seconds since 1970
-  WAYBILL_FETCH_SERVICE                the fetch-service program to start
-  WAYBILL_RUNTIME_DIR                  where a running fetch service is found
+  CRAFT_PLATFORM          as --platform
+  CRAFT_BUILD_FOR         as --build-for
+  CRAFT_BUILD_ENVIRONMENT=host
+                          as --destructive-mode
+  CRAFT_VERBOSITY_LEVEL   as --verbosity
+  SOURCE_DATE_EPOCH       time of everything in the artifact, in seconds since
+                          1970
+  WAYBILL_FETCH_SERVICE   the fetch-service program to start
+  WAYBILL_RUNTIME_DIR     where a running fetch service is found
 
 Exit codes:
-  0 done · 1 failed · 2 refused by policy · 64 wrong command line · 70 bug of craft · 130 interrupted
+  0 done, 1 failed, 2 refused by policy, 64 wrong command line,
+  70 bug of craft, 130 interrupted
 
 Examples:
-  craft pack --enable-fetch-service    build and pack in a strict session
-  craft build lib                      bring the part lib, and what it needs, to the step build
+  craft pack --enable-fetch-service
+                          build and pack in a strict session
+  craft build lib         bring the part lib, and what it needs, to the step
+                          build
   craft report hello_1.0_amd64.tar.gz.json
+                          show what a session downloaded
 
 More: docs/craft.md
 `;
