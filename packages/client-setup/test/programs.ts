@@ -6,10 +6,13 @@ export interface Outcome {
   readonly output: string;
 }
 
+/** Programs of which a stand-in may lie on PATH: rustup's cargo works only for users who have a toolchain. */
+const standIns: Readonly<Record<string, string>> = { cargo: 'cargo --version' };
+
 /** Whether a program can be started from PATH. */
 export function isInstalled(program: string): boolean {
   try {
-    execFileSync('/bin/sh', ['-c', `command -v ${program}`], { stdio: 'ignore' });
+    execFileSync('/bin/sh', ['-c', standIns[program] ?? `command -v ${program}`], { stdio: 'ignore' });
     return true;
   } catch {
     return false;
