@@ -31,6 +31,7 @@ export async function startConfiguredDaemon(client: '--npm' | '--apt'): Promise<
 /** Skips the test when a client cannot reach its registry without us either: then there is nothing to find out. */
 export function skipUnlessReached(context: TestContext, probe: Pick<Ran, 'code' | 'stderr'>): void {
   if (probe.code === 0) return;
-  const said = probe.stderr.trim().split('\n').slice(-3).join(' ');
+  const lines = probe.stderr.split('\n').filter((line) => /error|^E:/i.test(line));
+  const said = lines.slice(0, 3).join(' ').slice(0, 300);
   context.skip(`the registry cannot be reached from here without the proxy either: ${said}`);
 }
