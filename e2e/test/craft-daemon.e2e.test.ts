@@ -1,13 +1,16 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { tapControl } from './harness/control-tap.js';
 import { endDaemon, startDaemonByHand } from './harness/craft.js';
 import { type FilesScene, get, openFilesScene } from './harness/craft-files.js';
 import { type CraftProject, craftYaml } from './harness/craft-project.js';
+import { binDir } from './harness/daemon.js';
 import { startForwardProxy } from './harness/forward-proxy.js';
 import { keepForFile, keepForTest } from './harness/keep.js';
 import { freePorts } from './harness/ports.js';
 import { sha256 } from './harness/report.js';
+import { run } from './harness/run.js';
 import { until } from './harness/until.js';
 
 const keep = keepForFile();
@@ -155,6 +158,43 @@ describe('the daemon killed (-9) during the build', () => {
     expect(ran.stderr).toMatch(/^ {2}→ the fetch service keeps it: start it again/m);
     expect(await project.made()).toEqual([]);
     await expectNothingHalf(project);
+  });
+});
+
+describe('a configuration that changes while the daemon runs', () => {
+  it('inspectors.yaml holds for the next pack, what it takes back as well', async () => {
+    const user = await scene.user();
+    const project = await scene.project(user, get('UNLISTED'));
+    expect((await user.craft(project, strict)).code).toBe(2);
+    const { pid } = (await user.runtime()) ?? {};
+    const file = user.at('config/waybill/inspectors.yaml');
+    const before = await readFile(file, 'utf8');
+    const files = [{ url: scene.unlisted, sha256: sha256('unlisted\n') }];
+    await writeFile(file, JSON.stringify({ generic: { files } }));
+    const allowed = await user.craft(project, strict);
+    expect(allowed, allowed.stdout + allowed.stderr).toMatchObject({ code: 0 });
+    await writeFile(file, before);
+    expect((await user.craft(project, strict)).code).toBe(2);
+    await writeFile(file, 'generic:\n  flies: []\n');
+    const wrong = await user.craft(project, strict);
+    expect(wrong).toMatchObject({ code: 1, stdout: '' });
+    expect(wrong.stderr).toContain(`${file}:2:3: unknown key \`flies\``);
+    expect((await user.runtime())?.pid).toBe(pid);
+    expect(await user.activeSessions()).toEqual([]);
+  });
+
+  it('acl.yaml: craft says how to make it known, and that works', async () => {
+    const user = await scene.user({ acl: 'http-proxy:\n  policy: allow\n' });
+    const project = await scene.project(user, get('LISTED'));
+    expect((await user.craft(project, strict)).code).toBe(2);
+    await user.allowLoopback();
+    const ran = await user.craft(project, strict);
+    expect(ran.code).toBe(2);
+    const command = /to make it known: fetchctl (.*)\n/.exec(ran.stderr)?.[1]?.split(' ') ?? [];
+    const updated = await run(join(binDir, 'fetchctl'), command, { env: user.env });
+    expect(updated, updated.stderr).toMatchObject({ code: 0 });
+    const again = await user.craft(project, strict);
+    expect(again, again.stdout + again.stderr).toMatchObject({ code: 0 });
   });
 });
 

@@ -182,16 +182,13 @@ export async function endDaemon(pid: number, signal: NodeJS.Signals): Promise<vo
   } catch {
     return;
   }
-  await until(`process ${pid} is gone`, () => !isRunning(pid));
+  await until(`process ${pid} is gone`, async () => !(await isRunning(pid)));
 }
 
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
+/** One that ended but that nobody waited for is gone as well: its parent, craft, is long gone. */
+async function isRunning(pid: number): Promise<boolean> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
+  return stat !== '' && !/\) [ZX] /.test(stat);
 }
 
 /** Starts a daemon for a user as they would by hand: on chosen ports, in a terminal of its own. */

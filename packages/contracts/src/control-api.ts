@@ -99,5 +99,7 @@ export const runtimeFileSchema = z.object({
   'ca-sha256': z.string(),
   /** Whether permissive sessions are allowed. */
   permissive: z.boolean(),
+  /** Directory from which it took `inspectors.yaml` and `acl.yaml` when it started. */
+  'config-directory': z.string().optional(),
 });
 export type RuntimeFile = z.infer<typeof runtimeFileSchema>;

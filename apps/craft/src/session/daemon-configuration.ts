@@ -18,7 +18,12 @@ export async function configurationDirectory(
     () => true,
     () => false,
   );
-  return isOwn ? { path: directories.config, isOwn } : { path: join(directories.state, 'config'), isOwn };
+  return isOwn ? { path: directories.config, isOwn } : { path: generatedDirectory(directories), isOwn };
+}
+
+/** Where the configuration is generated when the user has none. */
+export function generatedDirectory({ state }: WaybillDirectories): string {
+  return join(state, 'config');
 }
 
 /**

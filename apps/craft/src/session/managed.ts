@@ -1,16 +1,13 @@
-import { readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import type { CreateSessionResponse, InspectorsConfigInput } from '@waybill/contracts';
-import { parse } from 'yaml';
 import { CraftError } from '../errors.js';
 import { type ControlClient, createControlClient } from './control-client.js';
 import type { ControlEndpoint } from './control-request.js';
 import { type Daemon, ensureDaemon } from './daemon.js';
-import { configurationDirectory } from './daemon-configuration.js';
 import type { DaemonOptions } from './daemon-options.js';
 import { followSession } from './follow-session.js';
-import { mergeSections } from './project-inspectors.js';
 import type { BuildSession, Policy } from './session.js';
+import { sessionSections } from './session-sections.js';
 
 /** A session to open. */
 export interface ManagedSessionOptions extends DaemonOptions {
@@ -77,7 +74,8 @@ async function create(
     },
     ...(options.retryDelaysMs ? { retryDelaysMs: options.retryDelaysMs } : {}),
   });
-  const sections = options.inspectors && mergeSections(await baseSections(options), options.inspectors);
+  const { inspectors: project, directories, progress } = options;
+  const sections = await sessionSections({ runtime: daemon.runtime, project, directories, progress });
   const created = await client.createSession({
     policy: options.policy,
     ...(sections ? { 'inspectors-configuration': sections } : {}),
@@ -90,13 +88,6 @@ function checkPolicy(daemon: Daemon, policy: Policy): void {
   throw new CraftError('CRAFT_CONTROL_DENIED', 'the running fetch service allows strict sessions only', {
     hint: 'start it with --permissive-mode, or pack with --enable-fetch-service=strict',
   });
-}
-
-/** What the daemon has without the project, as far as we know: only of daemons that use our configuration. */
-async function baseSections({ directories }: ManagedSessionOptions): Promise<InspectorsConfigInput> {
-  const { path } = await configurationDirectory(directories);
-  const text = await readFile(join(path, 'inspectors.yaml'), 'utf8').catch(() => '');
-  return (parse(text) as InspectorsConfigInput | null) ?? {};
 }
 
 async function readReport(client: ControlClient, id: string, token: string): Promise<Record<string, unknown>> {

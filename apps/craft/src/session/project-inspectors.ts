@@ -13,8 +13,16 @@ const maxBytes = 4 << 20;
  * Reads the project's `inspectors.yaml`; `undefined` when there is none.
  * @throws CraftError CRAFT_CONFIG_INVALID with line and column
  */
-export async function readProjectInspectors(project: string): Promise<InspectorsConfigInput | undefined> {
-  const path = join(project, projectInspectorsFile);
+export function readProjectInspectors(project: string): Promise<InspectorsConfigInput | undefined> {
+  return readInspectors(join(project, projectInspectorsFile), projectInspectorsFile);
+}
+
+/**
+ * Reads an `inspectors.yaml`; `undefined` when there is none.
+ * @param shown its name in messages
+ * @throws CraftError CRAFT_CONFIG_INVALID with line and column
+ */
+export async function readInspectors(path: string, shown = path): Promise<InspectorsConfigInput | undefined> {
   let text: string;
   try {
     text = await readFile(path, 'utf8');
@@ -25,13 +33,13 @@ export async function readProjectInspectors(project: string): Promise<Inspectors
   if (text.length > maxBytes) throw new CraftError('CRAFT_CONFIG_INVALID', `${path} has more than ${maxBytes} bytes`);
   parseYamlFile(text, {
     schema: inspectorsConfigSchema,
-    file: projectInspectorsFile,
+    file: shown,
     code: 'CRAFT_CONFIG_INVALID',
     isText: (path) => path.at(-1) === 'version',
     keysAt: (path) => (path.length === 0 ? Object.keys(inspectorsConfigSchema.shape) : []),
   });
   // The service checks and fills it itself: it gets what is written, not what our schema made of it.
-  return parse(text) as InspectorsConfigInput;
+  return (parse(text) as InspectorsConfigInput | null) ?? {};
 }
 
 /**

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { type RuntimeFile, toRfc3339 } from '@waybill/contracts';
 import { FetchServiceError } from '../errors.js';
 import { openControlSocket } from '../socket/control-socket.js';
@@ -32,7 +33,7 @@ export async function openProfiler({ profilePort }: ServeOptions, { logger, clea
 
 /** Writes the runtime file, last of all: who reads it finds a daemon that is ready. */
 export async function announce(
-  { runtimeFile, credentials, isPermissiveAllowed }: ServeOptions,
+  { runtimeFile, credentials, isPermissiveAllowed, configDirectory }: ServeOptions,
   context: DaemonContext,
   started: Omit<Started, 'runtimeFile'> & { readonly startedAt: Date },
 ): Promise<string | undefined> {
@@ -47,6 +48,7 @@ export async function announce(
     'ca-file': started.caFile,
     'ca-sha256': started.caSha256,
     permissive: isPermissiveAllowed,
+    'config-directory': resolve(configDirectory),
   };
   return unlessChosen(runtimeFile.isChosen, context, async () => {
     await writeRuntimeFile(runtimeFile.path, content);
