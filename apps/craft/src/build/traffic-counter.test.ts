@@ -21,3 +21,13 @@ it('tells a refusal once, and whether it was delivered nevertheless', () => {
   ]);
   expect(refusals).toBe(3);
 });
+
+it('does not fill the screen', () => {
+  const told: string[] = [];
+  const counter = createTrafficCounter({ ...silentProgress, warn: (text) => told.push(text) });
+  for (let n = 0; n < 100; n++) {
+    counter.seen({ kind: 'refusal', url: `https://x.example:443/${n}`, size: 0, reason: 'unknown', delivered: true });
+  }
+  expect(told).toHaveLength(21);
+  expect(told.at(-1)).toBe('and more, which are listed at the end and in the report');
+});

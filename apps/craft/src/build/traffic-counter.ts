@@ -7,6 +7,9 @@ export interface TrafficCounter {
   seen(event: SessionEvent): void;
 }
 
+/** So many refusals are shown while the build runs; a permissive session of something big has thousands. */
+const mostShown = 20;
+
 /** Starts at nothing. Refusals are shown as they happen, each reason and URL once. */
 export function createTrafficCounter(progress: Progress): TrafficCounter {
   let [requests, bytes, downloads, refusals] = [0, 0, 0, 0];
@@ -23,8 +26,10 @@ export function createTrafficCounter(progress: Progress): TrafficCounter {
       if (event.kind === 'refusal') {
         refusals++;
         const text = `${event.delivered ? 'a strict session would refuse' : 'refused'}: ${event.url}: ${event.reason}`;
-        if (!shown.has(text)) progress.warn(text);
-        shown.add(text);
+        if (!shown.has(text) && shown.size <= mostShown) {
+          progress.warn(shown.size < mostShown ? text : 'and more, which are listed at the end and in the report');
+          shown.add(text);
+        }
       }
       tell();
     },
