@@ -71,7 +71,7 @@ describe('--output', () => {
     expect(await project.made()).toEqual([]);
   });
 
-  it('whose file system is full: an error, the session closed, nothing half there', async () => {
+  it('whose file system is full: an error, the session closed, nothing half there', async (context) => {
     const project = await scene.project(
       user,
       `${get('LISTED')}\nhead -c 3000000 /dev/urandom > "$CRAFT_PART_INSTALL/large"`,
@@ -79,7 +79,8 @@ describe('--output', () => {
     const small = user.at('small');
     await mkdir(small);
     const mounted = await run('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', small]);
-    expect(mounted, mounted.stderr).toMatchObject({ code: 0 });
+    // As in disk-full: .ci/run, where it can be mounted, counts a skip as a failure.
+    if (mounted.code !== 0) context.skip(`no tmpfs can be mounted here: ${mounted.stderr.trim()}`);
     try {
       const ran = await user.craft(project, ['pack', '--enable-fetch-service', '--output', small]);
       expect(ran.code).toBe(1);
