@@ -11,7 +11,7 @@ const web = fileURLToPath(new URL('../../examples/hello-web/web', import.meta.ur
 describe('the registry that npm is configured for', () => {
   it('npm ci of the example in strict: the report is the lock file (promises 1, 2)', async (context) => {
     const env = { HOME: process.env.HOME, ...networkEnv() };
-    skipUnlessReached(context, await run('npm', ['ping', '--fetch-retries=1', '--fetch-timeout=20000'], { env }));
+    skipUnlessReached(context, await run('npm', ['ping', '--fetch-retries=4', '--fetch-timeout=30000'], { env }));
     const registry = (await run('npm', ['config', 'get', 'registry'], { env })).stdout.trim();
     const daemon = await startConfiguredDaemon('--npm');
     const project = keepForTest(await createNpmProject({ registry, from: web }));
