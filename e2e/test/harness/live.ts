@@ -8,7 +8,7 @@ import { createTempDir } from './temp-dir.js';
 
 /** What decides on this machine how registries are reached: nothing else of its environment gets to a client under test. */
 export function networkEnv(): NodeJS.ProcessEnv {
-  const wanted = /^((https?|all|no)_proxy|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR))$/i;
+  const wanted = /^((https?|all|no)_proxy|NODE_EXTRA_CA_CERTS|NODE_USE_SYSTEM_CA|SSL_CERT_(FILE|DIR))$/i;
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => wanted.test(name)));
 }
 
