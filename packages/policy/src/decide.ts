@@ -96,7 +96,7 @@ function unrecognised(claims: readonly Claim[], normalizedUrl: string | undefine
     result: 'Rejected',
     reason: oneLine(`no inspector recognises ${subject}`),
     inspector: defaultInspector,
-    hint: 'add its origin to inspectors.yaml (section npm, apt, git or generic)',
+    hint: 'add its origin to inspectors.yaml, section npm, apt, git or generic',
   };
 }
 
