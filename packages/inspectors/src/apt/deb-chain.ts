@@ -1,4 +1,6 @@
-import type { ArtifactView, InspectionContext, JsonObject, VouchedDigest } from '@waybill/contracts';
+import type { ArtifactView, InspectionContext, JsonObject, RequestInspection, VouchedDigest } from '@waybill/contracts';
+import { pending } from '../opinions.js';
+import type { AptTarget } from './apt-url.js';
 import type { FetchedIndexes } from './index-cache.js';
 import { type DebTarget, furtherPackage, type ListedPackage, listedPackages } from './package-lists.js';
 import { difference, isListed, type Reading, readingOf } from './readings.js';
@@ -6,6 +8,18 @@ import { difference, isListed, type Reading, readingOf } from './readings.js';
 export type DebCheck =
   | { readonly ok: true; readonly listed: ListedPackage; readonly reading: Reading }
   | { readonly ok: false; readonly reason: string; readonly annotations: JsonObject };
+
+/** Claims a package of a configured repository: for `apt.packages`, which knows its digest, and `deb`, which reads it. */
+export function claimDeb(target: AptTarget | undefined): RequestInspection<DebTarget> | undefined {
+  const [place] = target?.kind === 'deb' ? target.places : [];
+  if (target?.kind !== 'deb' || !place) return undefined;
+  return pending('package of a configured repository', target, {
+    'cfg-name': place.repository.name,
+    origin: place.origin,
+    repository: place.base,
+    ...target.named,
+  });
+}
 
 /** Checks a package's bytes against the Packages indexes that the session trusts, or that its releases list. */
 export async function checkDeb(

@@ -6,11 +6,11 @@ import {
   type JsonObject,
 } from '@waybill/contracts';
 import type { Inspector } from '../inspector.js';
-import { approved, pending, rejected } from '../opinions.js';
+import { approved, rejected } from '../opinions.js';
 import { parseAptUrl } from './apt-url.js';
 import { type CopyrightFacts, readCopyright } from './copyright/copyright-file.js';
 import { type DebArchive, readDeb } from './deb-archive.js';
-import { checkDeb } from './deb-chain.js';
+import { checkDeb, claimDeb } from './deb-chain.js';
 import { FormatProblem } from './format-problem.js';
 import type { FetchedIndexes } from './index-cache.js';
 import type { DebTarget, ListedPackage } from './package-lists.js';
@@ -27,15 +27,7 @@ export function deb(repositories: readonly Repository[], fetched: FetchedIndexes
   return {
     id: 'deb',
     inspectRequest(request) {
-      const target = parseAptUrl(request, repositories);
-      const [place] = target?.kind === 'deb' ? target.places : [];
-      if (target?.kind !== 'deb' || !place) return undefined;
-      return pending('package of a configured repository', target, {
-        'cfg-name': place.repository.name,
-        origin: place.origin,
-        repository: place.base,
-        ...target.named,
-      });
+      return claimDeb(parseAptUrl(request, repositories));
     },
     async inspectArtifact(artifact, expected, context) {
       return expected ? inspectListed(expected, artifact, context, fetched) : inspectUnasked(artifact, context);

@@ -1,10 +1,10 @@
 import type { ArtifactView, CatalogParser, InspectionContext } from '@waybill/contracts';
 import type { Inspector } from '../inspector.js';
 import { offerWithValue } from '../offer.js';
-import { approved, pending, rejected, unknown } from '../opinions.js';
+import { approved, rejected, unknown } from '../opinions.js';
 import { type IndexTarget, parseAptUrl } from './apt-url.js';
 import { decompressAny } from './bytes/decompress.js';
-import { checkDeb, describePackage, vouchedDebDigests } from './deb-chain.js';
+import { checkDeb, claimDeb, describePackage, vouchedDebDigests } from './deb-chain.js';
 import { FormatProblem } from './format-problem.js';
 import { type FetchedIndexes, sharedIndex } from './index-cache.js';
 import { checkIndex, claimIndex, linkTo } from './index-check.js';
@@ -30,14 +30,7 @@ export function aptPackages(repositories: readonly Repository[], fetched: Fetche
     inspectRequest(request) {
       const target = parseAptUrl(request, repositories);
       if (target?.kind === 'index') return claimIndex(request, repositories, 'packages');
-      const [place] = target?.kind === 'deb' ? target.places : [];
-      if (target?.kind !== 'deb' || !place) return undefined;
-      return pending('package of a configured repository', target, {
-        'cfg-name': place.repository.name,
-        origin: place.origin,
-        repository: place.base,
-        ...target.named,
-      });
+      return claimDeb(target);
     },
     async vouchedDigests(_request, expected, context) {
       return expected.kind === 'deb' ? vouchedDebDigests(expected, context, fetched) : [];
