@@ -8,6 +8,7 @@ import {
   type Claim,
   emptyMetadata,
   type InspectionContext,
+  type SessionPolicy,
   type VouchLink,
 } from '@waybill/contracts';
 import { contentEncodingAttribute } from './content-encoding.js';
@@ -15,8 +16,8 @@ import { type ContextOptions, openContext } from './context.js';
 import { defaultInspectorId } from './default.js';
 import type { Inspector } from './inspector.js';
 import { offeredValue } from './offer.js';
-import { failure, isPending } from './request-phase.js';
-import { sniffStream } from './sniff.js';
+import { claimantsOf, failure } from './request-phase.js';
+import { sniffStream, sniffType } from './sniff.js';
 
 /** One artifact and who is asked about it. */
 export interface ArtifactQuestion {
@@ -34,24 +35,36 @@ export async function inspectArtifact(
   question: ArtifactQuestion,
   options: ContextOptions,
 ): Promise<ArtifactInspections> {
-  const { inspectors, artifact, claims } = question;
-  const claimed = isPending(claims);
-  const everybody = options.services.policy === 'permissive';
+  const { artifact } = question;
+  const claimants = claimantsOf(question.claims);
   const opened = openContext(options);
   const inspections = new Map<string, ArtifactInspection>();
+  let isDecided = false;
   try {
-    for (const inspector of inspectors) {
-      if (inspector.id === defaultInspectorId) {
-        if ([...inspections.values()].some(({ opinion }) => opinion !== 'Unknown')) continue;
-      } else if (!everybody && !claimed(inspector)) continue;
+    for (const inspector of askedOf(question, claimants, options.services.policy)) {
+      if (inspector.id === defaultInspectorId && isDecided) continue;
       const inspection = await opened.run((context) => ask(inspector, question, context)).catch(failure);
-      if (inspection) inspections.set(inspector.id, inspection);
+      if (!inspection) continue;
+      inspections.set(inspector.id, inspection);
+      isDecided ||= inspection.opinion !== 'Unknown';
     }
-    const type = await opened.run(() => sniff(artifact)).catch(() => 'application/octet-stream');
-    return assemble({ ...question, inspections, type, claimed }, options);
+    const type = artifact.head
+      ? sniffType(artifact.head)
+      : await opened.run(() => sniff(artifact)).catch(() => 'application/octet-stream');
+    return assemble({ ...question, inspections, type, claimants }, options);
   } finally {
     await opened.close();
   }
+}
+
+/** Permissive: all. Strict: the claimants, and the default inspector, in their order. */
+function askedOf(
+  { inspectors }: ArtifactQuestion,
+  claimants: ReadonlySet<string>,
+  policy: SessionPolicy,
+): readonly Inspector[] {
+  if (policy === 'permissive') return inspectors;
+  return inspectors.filter(({ id }) => claimants.has(id) || id === defaultInspectorId);
 }
 
 async function ask(
@@ -75,19 +88,18 @@ async function sniff(artifact: ArtifactView): Promise<string> {
 interface Assembly extends ArtifactQuestion {
   readonly inspections: ReadonlyMap<string, ArtifactInspection>;
   readonly type: string;
-  readonly claimed: (inspector: Inspector) => boolean;
+  readonly claimants: ReadonlySet<string>;
 }
 
 function assemble(assembly: Assembly, { cache, parsers }: ContextOptions): ArtifactInspections {
-  const { inspectors, inspections, artifact, claimed } = assembly;
+  const { inspections, artifact, claimants } = assembly;
   const vouchedBy: VouchLink[] = [];
   const provides: CatalogRef[] = [];
-  for (const inspector of inspectors.filter(claimed)) {
-    const inspection = inspections.get(inspector.id);
-    if (!inspection || inspection.opinion === 'Rejected') continue;
+  for (const [inspector, inspection] of inspections) {
+    if (inspection.opinion === 'Rejected' || !claimants.has(inspector)) continue;
     for (const link of inspection.vouchedBy ?? []) if (!vouchedBy.some((l) => isSame(l, link))) vouchedBy.push(link);
     for (const offer of inspection.provides ?? []) {
-      const ref = toRef(offer, inspector.id, inspection, artifact);
+      const ref = toRef(offer, inspector, inspection, artifact);
       const value = offeredValue(offer);
       const parser = parsers.get(ref.kind);
       if (value !== undefined && parser) cache.put(ref, parser, value);
@@ -98,16 +110,16 @@ function assemble(assembly: Assembly, { cache, parsers }: ContextOptions): Artif
 }
 
 /** Later inspectors override earlier ones field by field, claimants all others; digests and size are the bytes' own. */
-function mergeMetadata({ inspectors, inspections, artifact, type, claimed }: Assembly): ArtifactMetadata {
-  const merged: ArtifactMetadata = { ...emptyMetadata(), type };
+function mergeMetadata({ inspections, artifact, type, claimants }: Assembly): ArtifactMetadata {
+  const merged: Record<string, unknown> = { ...emptyMetadata(), type };
   for (const claimant of [false, true]) {
-    for (const inspector of inspectors) {
-      if (claimed(inspector) !== claimant) continue;
-      const known = Object.entries(inspections.get(inspector.id)?.metadata ?? {});
-      Object.assign(merged, Object.fromEntries(known.filter(([, value]) => value !== undefined && value !== '')));
+    for (const [inspector, { metadata }] of inspections) {
+      if (!metadata || claimants.has(inspector) !== claimant) continue;
+      for (const [key, value] of Object.entries(metadata)) if (value !== undefined && value !== '') merged[key] = value;
     }
   }
-  return { ...merged, ...artifact.digests, size: artifact.size };
+  const { sha1, sha256, sha512 = '' } = artifact.digests;
+  return Object.assign(merged, { sha1, sha256, sha512, size: artifact.size }) as unknown as ArtifactMetadata;
 }
 
 function toRef(

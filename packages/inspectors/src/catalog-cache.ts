@@ -1,12 +1,15 @@
 import type { BlobStore, Catalog, CatalogParser, CatalogRef } from '@waybill/contracts';
 import { contentEncodingAttribute, removeContentEncoding } from './content-encoding.js';
 import { untilAborted } from './deadline.js';
+import { createDerivedValues, type DerivedValues } from './derived-values.js';
 import { InspectorError } from './errors.js';
 
 export interface CatalogCacheOptions {
   readonly blobs: Pick<BlobStore, 'open'>;
   /** Weight of all values kept, as their parsers weigh them. */
   readonly maxBytes: number;
+  /** Keeps the values of parsers with a derivation. Default: one of its own, as large. */
+  readonly derived?: DerivedValues | undefined;
 }
 
 /** Immutable values of indexes, parsed once per digest and shared by all sessions. */
@@ -27,7 +30,8 @@ interface Parsing {
   waiting: number;
 }
 
-export function createCatalogCache({ blobs, maxBytes }: CatalogCacheOptions): CatalogCache {
+export function createCatalogCache(options: CatalogCacheOptions): CatalogCache {
+  const { blobs, maxBytes, derived = createDerivedValues({ maxBytes }) } = options;
   const kept = new Map<string, { value: unknown; weight: number }>();
   const parsing = new Map<string, Parsing>();
   let bytes = 0;
@@ -80,6 +84,11 @@ export function createCatalogCache({ blobs, maxBytes }: CatalogCacheOptions): Ca
   return {
     async get<Value>(ref: CatalogRef, parser: CatalogParser<Value>, signal: AbortSignal) {
       signal.throwIfAborted();
+      const { derivation } = parser;
+      if (derivation) {
+        const make = () => derived.get(derivation, digestOf(ref), () => parse(ref, parser, signal));
+        return { ref, value: await untilAborted(signal, make) };
+      }
       const key = keyOf(ref);
       const known = kept.get(key);
       if (known) {
@@ -101,10 +110,17 @@ export function createCatalogCache({ blobs, maxBytes }: CatalogCacheOptions): Ca
       }
     },
     put(ref, parser, value) {
-      keep(keyOf(ref), value, parser.weigh(value));
+      if (parser.derivation) derived.put(parser.derivation, digestOf(ref), value);
+      else keep(keyOf(ref), value, parser.weigh(value));
     },
     stats: () => ({ entries: kept.size, bytes, hits, parses }),
   };
+}
+
+/** What the value is made of: the bytes, or what they are once decoded. */
+function digestOf({ sha256, attributes }: CatalogRef): string {
+  const encoding = attributes?.[contentEncodingAttribute];
+  return encoding === undefined ? sha256 : `${sha256} ${encoding}`;
 }
 
 function keyOf(ref: CatalogRef): string {

@@ -1,28 +1,39 @@
 import { InspectorError } from './errors.js';
 
-/** A signal that fires with the first of: the caller's signal, the time limit, `abort()`. `dispose` frees the timer. */
+/** A signal that fires with the first of: the outer signals, the time limit, `abort()`. `dispose` frees timer and listeners. */
 export interface Deadline {
   readonly signal: AbortSignal;
-  abort(reason: unknown): void;
+  readonly abort: (reason: unknown) => void;
   dispose(): void;
 }
 
-/** @param timeoutMs 0 = no time limit */
-export function createDeadline(outer: AbortSignal, timeoutMs: number): Deadline {
+/**
+ * @param timeoutMs 0 = no time limit
+ * @param sinceMs when the time began to run, of `performance.now()`
+ */
+export function createDeadline(
+  outer: readonly AbortSignal[],
+  timeoutMs: number,
+  sinceMs = performance.now(),
+): Deadline {
   const controller = new AbortController();
-  const onOuter = () => controller.abort(new InspectorError('INSPECTOR_ABORTED', abortText(outer.reason)));
-  if (outer.aborted) onOuter();
-  else outer.addEventListener('abort', onOuter, { once: true });
+  const onOuter = () => {
+    const reason: unknown = outer.find(({ aborted }) => aborted)?.reason;
+    controller.abort(new InspectorError('INSPECTOR_ABORTED', abortText(reason)));
+  };
+  if (outer.some(({ aborted }) => aborted)) onOuter();
+  else for (const signal of outer) signal.addEventListener('abort', onOuter, { once: true });
   const seconds = timeoutMs / 1000;
   const expire = () =>
     controller.abort(new InspectorError('INSPECTOR_TIMEOUT', `the inspection took longer than ${seconds} s`));
-  const timer = timeoutMs > 0 ? setTimeout(expire, timeoutMs) : undefined;
+  const leftMs = Math.max(0, timeoutMs - (performance.now() - sinceMs));
+  const timer = timeoutMs > 0 ? setTimeout(expire, leftMs) : undefined;
   return {
     signal: controller.signal,
     abort: (reason) => controller.abort(reason),
     dispose() {
       clearTimeout(timer);
-      outer.removeEventListener('abort', onOuter);
+      for (const signal of outer) signal.removeEventListener('abort', onOuter);
     },
   };
 }

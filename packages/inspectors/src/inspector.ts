@@ -17,7 +17,10 @@ export interface Inspector<Expected = unknown> {
   readonly id: string;
   /** Runs before the upstream is contacted; the request body, if any, is already bounded. No I/O. undefined = not mine. */
   inspectRequest(request: RequestView): RequestInspection<Expected> | undefined;
-  /** Digests known before the body is fetched; only for requests this inspector claimed with Pending. */
+  /**
+   * Digests known before the body is fetched; only for requests this inspector claimed with Pending. Asks for companions only
+   * when `context.mayFetch` says so: otherwise the body is on its way already, or will be fetched in any case.
+   */
   vouchedDigests?(
     request: RequestView,
     expected: Expected,

@@ -1,3 +1,4 @@
+import { inspectorsConfigSchema } from '@waybill/contracts';
 import { describe, expect, it } from 'vitest';
 import { defaultInspector } from './default.js';
 import { assertUniqueIds, createInspectorRegistry } from './registry.js';
@@ -23,6 +24,57 @@ describe('createInspectorRegistry', () => {
       });
       expect(claim?.opinion ?? 'Unknown').toBe('Unknown');
     }
+  });
+
+  it('keeps the order of the earlier service among what builds on each other', () => {
+    const wanted = [
+      'snap',
+      'snap.assertion',
+      'snap.info',
+      'snap.refresh',
+      'snap.sections',
+      'snap.names',
+      'snap.auth-nonce',
+    ];
+    wanted.push(
+      'store.info-api',
+      'bld.bin',
+      'apt.release',
+      'apt.packages',
+      'deb',
+      'git.smart-query',
+      'git.upload-pack',
+    );
+    wanted.push(
+      'craft.sourcecraft',
+      'craft.bincraft',
+      'go.module.git',
+      'lxd.simple-streams.index',
+      'chisel.release',
+      'default',
+    );
+    expect(ids.filter((id) => wanted.includes(id))).toEqual(wanted);
+  });
+
+  it('takes every section of the earlier service as it was written', () => {
+    // specs/fetch-service.md §6.1: shape of its default configuration, other hosts.
+    const armor = '-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n-----END PGP PUBLIC KEY BLOCK-----\n';
+    const repository = { urls: ['http://*.archive.example/**'], components: ['*'], 'public-key': armor };
+    const config = {
+      git: { urls: ['https://git.example:443/**', 'https://*.git.example:443/**'] },
+      crafts: { urls: ['https://git.example:443/**'] },
+      chisel: { urls: ['https://code.example:443/*/chisel-releases/tar.gz/**'] },
+      store: { urls: ['https://api.store.example:443/**', 'https://api.store.example:443/site_media/appmedia/**'] },
+      bldbin: { urls: ['https://{a,b}.cdn.store.example:443/**'] },
+      snap: { 'snap-declaration': [{ name: 'publisher-id', value: ['canonical', 'other'] }] },
+      apt: {
+        repositories: {
+          default: { ...repository, suites: ['*'], 'base-url-alias': 'http://archive.example' },
+          old: { ...repository, dists: ['*'] },
+        },
+      },
+    };
+    expect(createInspectorRegistry(inspectorsConfigSchema.parse(config)).map(({ id }) => id)).toEqual(ids);
   });
 
   it('refuses patterns that cannot be compiled', () => {

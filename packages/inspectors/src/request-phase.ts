@@ -13,10 +13,11 @@ export function inspectRequest(inspectors: readonly Inspector[], request: Reques
   return claims;
 }
 
-/** Whether the inspector claimed the request. */
-export function isPending(claims: readonly Claim[]): (inspector: Inspector) => boolean {
-  const pending = new Set(claims.filter((claim) => claim.inspection.opinion === 'Pending').map((c) => c.inspector));
-  return ({ id }) => pending.has(id);
+/** Ids of the inspectors that claimed the request. */
+export function claimantsOf(claims: readonly Claim[]): ReadonlySet<string> {
+  const ids = new Set<string>();
+  for (const { inspector, inspection } of claims) if (inspection.opinion === 'Pending') ids.add(inspector);
+  return ids;
 }
 
 /** What a throw, a time-out or an abort is recorded as (promise 5). Says nothing that a secret could be in. */

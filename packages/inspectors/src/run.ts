@@ -1,5 +1,6 @@
 import {
   type BlobStore,
+  type Claim,
   type Clock,
   type InspectionServices,
   type InspectorsConfig,
@@ -13,9 +14,11 @@ import {
 import { inspectArtifact } from './artifact-phase.js';
 import { type CatalogCache, createCatalogCache } from './catalog-cache.js';
 import { type ContextOptions, openContext } from './context.js';
+import { createDerivedFiles } from './derived-files.js';
+import { createDerivedValues } from './derived-values.js';
 import type { Inspector } from './inspector.js';
 import { assertUniqueIds, createInspectorRegistry } from './registry.js';
-import { failure, inspectRequest, isPending } from './request-phase.js';
+import { claimantsOf, failure, inspectRequest } from './request-phase.js';
 import { removeStaleScratch } from './scratch.js';
 import { createSlots } from './slots.js';
 
@@ -30,8 +33,14 @@ export interface InspectorRuntimeOptions {
   readonly scratchBytes?: number | undefined;
   /** How many inspections may run programs at a time; others wait. Default 4. */
   readonly scratchInspections?: number | undefined;
-  /** Memory for parsed indexes, as their parsers weigh them. Default 96 MiB. */
+  /** Memory for parsed indexes, as their parsers weigh them. Default 48 MiB. */
   readonly catalogCacheBytes?: number | undefined;
+  /** Memory for what follows from bytes alone: large indexes, manifests of archives. Default 64 MiB. */
+  readonly derivedBytes?: number | undefined;
+  /** Directory where the costly part of it outlives the process; default: nowhere. */
+  readonly derivedDir?: string | undefined;
+  /** Bytes of its files. Default 512 MiB. */
+  readonly derivedFileBytes?: number | undefined;
   /** Time limit of one artifact's inspections, unless the configuration sets one; 0 = none. Default 300 000. */
   readonly timeoutMs?: number | undefined;
   readonly logger?: Logger | undefined;
@@ -53,15 +62,18 @@ export interface InspectorRuntime {
 }
 
 export function createInspectorRuntime(options: InspectorRuntimeOptions): InspectorRuntime {
-  const cache = createCatalogCache({ blobs: options.blobs, maxBytes: options.catalogCacheBytes ?? 96 * 2 ** 20 });
+  const derived = createDerivedValues({ maxBytes: options.derivedBytes ?? 64 * 2 ** 20, files: derivedFiles(options) });
+  const maxBytes = options.catalogCacheBytes ?? 48 * 2 ** 20;
+  const cache = createCatalogCache({ blobs: options.blobs, maxBytes, derived });
   const slots = createSlots(options.scratchInspections ?? 4);
   const closing = new AbortController();
   const running = new Set<Promise<unknown>>();
 
   function track<Value>(work: Promise<Value>): Promise<Value> {
-    const tracked = work.finally(() => running.delete(tracked));
-    running.add(tracked);
-    return tracked;
+    const forget = () => void running.delete(work);
+    running.add(work);
+    work.then(forget, forget);
+    return work;
   }
 
   void track(removeStaleScratch(options.scratchDir));
@@ -71,6 +83,7 @@ export function createInspectorRuntime(options: InspectorRuntimeOptions): Inspec
       const inspectors = assertUniqueIds((options.registry ?? createInspectorRegistry)(config));
       const shared: Omit<ContextOptions, 'services'> = {
         cache,
+        derived,
         parsers: new Map(inspectors.flatMap((i) => (i.catalogs ?? []).map((parser) => [parser.kind, parser] as const))),
         clock: options.clock ?? systemClock,
         scratchDir: options.scratchDir,
@@ -86,8 +99,13 @@ export function createInspectorRuntime(options: InspectorRuntimeOptions): Inspec
     async close() {
       closing.abort(new Error('the inspectors are shutting down'));
       await Promise.allSettled(running);
+      await derived.close();
     },
   };
+}
+
+function derivedFiles({ derivedDir: dir, derivedFileBytes = 512 * 2 ** 20, logger }: InspectorRuntimeOptions) {
+  return dir === undefined ? undefined : createDerivedFiles({ dir, maxBytes: derivedFileBytes, logger });
 }
 
 function bindInspectors(
@@ -101,10 +119,15 @@ function bindInspectors(
     vouchedDigests: (request, claims, services) =>
       claims.some(({ inspection }) => inspection.opinion === 'Rejected')
         ? Promise.resolve([])
-        : track(vouchedDigests(inspectors.filter(isPending(claims)), request, claims, { ...shared, services })),
+        : track(vouchedDigests(claimants(claims), request, claims, { ...shared, services })),
     inspectArtifact: (artifact, claims, services) =>
       track(inspectArtifact({ inspectors, artifact, claims }, { ...shared, services })),
   };
+
+  function claimants(claims: readonly Claim[]): readonly Inspector[] {
+    const ids = claimantsOf(claims);
+    return inspectors.filter(({ id }) => ids.has(id));
+  }
 
   async function vouchedDigests(
     claimants: readonly Inspector[],

@@ -33,6 +33,10 @@ describe('sniffType', () => {
     ['long JSON', `{"a": "${'x'.repeat(70_000)}"}`, 'application/json'],
     ['what only begins like JSON', '{not json', 'text/plain'],
     ['html', '<!-- c -->\n<!DOCTYPE html><p>', 'text/html'],
+    ['html behind several comments', '<!----> <!-- a\n -- b --><html>', 'text/html'],
+    ['a comment without end', '<!-- <html>', 'text/plain'],
+    // With backtracking this would take longer than anybody lives.
+    ['nothing but comments', '<!---->'.repeat(9000), 'text/plain'],
     ['xml', '<?xml version="1.0"?><a/>', 'application/xml'],
     ['svg', '<?xml version="1.0"?><svg xmlns="x"/>', 'image/svg+xml'],
     ['clear-signed text', '-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256', 'application/pgp-clearsigned'],

@@ -30,6 +30,17 @@ const magics: readonly (readonly [type: string, offset: number, magic: string])[
   ['application/x-tar', 257, 'ustar'],
 ];
 
+/** Magic numbers at the start by their first byte: most bodies are told apart by it alone. */
+const magicsByFirstByte = new Map<number, (typeof magics)[number][]>();
+/** Those that lie further in. */
+const laterMagics = magics.filter(([, offset]) => offset > 0);
+for (const entry of magics) {
+  const [, offset, magic] = entry;
+  if (offset > 0) continue;
+  const first = magic.charCodeAt(0);
+  magicsByFirstByte.set(first, [...(magicsByFirstByte.get(first) ?? []), entry]);
+}
+
 /** What text begins with, after blanks. */
 const texts: readonly (readonly [type: string, start: RegExp])[] = [
   ['application/pgp-clearsigned', /^-----BEGIN PGP SIGNED MESSAGE-----/],
@@ -38,7 +49,7 @@ const texts: readonly (readonly [type: string, start: RegExp])[] = [
   ['application/x-pem-file', /^-----BEGIN [A-Z0-9 ]+-----/],
   ['application/x.ubuntu.assertion', /^type: (account|account-key|snap-declaration|snap-revision|serial|model)\n/],
   ['text/x-shellscript', /^#!/],
-  ['text/html', /^(<!--[\s\S]*?-->\s*)*<(!doctype html|html|head|body)\b/i],
+  ['text/html', /^<(!doctype html|html|head|body)\b/i],
   ['image/svg+xml', /^(<\?xml[^>]*>\s*)?<svg\b/],
   ['application/xml', /^<\?xml\b/],
 ];
@@ -47,14 +58,17 @@ const texts: readonly (readonly [type: string, start: RegExp])[] = [
 export function sniffType(head: Uint8Array): string {
   const bytes = Buffer.from(head.buffer, head.byteOffset, Math.min(head.byteLength, sniffedBytes));
   if (bytes.length === 0) return 'application/x-empty';
-  for (const [type, offset, magic] of magics) {
-    if (bytes.toString('latin1', offset, offset + magic.length) === magic) return type;
+  for (const candidates of [magicsByFirstByte.get(bytes[0] as number), laterMagics]) {
+    for (const [type, offset, magic] of candidates ?? []) {
+      if (bytes.length > offset && bytes.toString('latin1', offset, offset + magic.length) === magic) return type;
+    }
   }
   if (isOldTar(bytes)) return 'application/x-tar';
   const text = textOf(bytes, head.byteLength >= sniffedBytes);
   if (text === undefined) return 'application/octet-stream';
   const start = text.trimStart();
-  for (const [type, pattern] of texts) if (pattern.test(start)) return type;
+  for (const [type, pattern] of texts)
+    if (pattern.test(type === 'text/html' ? behindComments(start) : start)) return type;
   return looksLikeJson(start, bytes.length < sniffedBytes) ? 'application/json' : 'text/plain';
 }
 
@@ -84,6 +98,18 @@ function textOf(bytes: Buffer, cut: boolean): string | undefined {
     return binary.test(text) ? undefined : text;
   }
   return undefined;
+}
+
+/** HTML may begin with comments. Not one expression: where several repeat, backtracking takes exponential time. */
+function behindComments(text: string): string {
+  let at = 0;
+  while (text.startsWith('<!--', at)) {
+    const end = text.indexOf('-->', at + '<!--'.length);
+    if (end < 0) return '';
+    at = end + '-->'.length;
+    while (/\s/.test(text.charAt(at))) at += 1;
+  }
+  return text.slice(at);
 }
 
 function looksLikeJson(text: string, whole: boolean): boolean {

@@ -161,6 +161,31 @@ export function packageParagraph(bytes: Uint8Array | string, fields: PackageInpu
     .join('')}\n`;
 }
 
+/** One paragraph of a Sources file for these files; undefined leaves a field out. */
+export function sourceParagraph(
+  files: Readonly<Record<string, Uint8Array | string>>,
+  fields: Readonly<Record<string, string | undefined>> = {},
+): string {
+  const list = Object.entries(files).map(
+    ([name, bytes]) => `\n ${hex('sha256', bytes)} ${Buffer.byteLength(bytes)} ${name}`,
+  );
+  const all: Record<string, string | undefined> = {
+    Package: 'a',
+    Binary: 'a, a-doc',
+    Version: '1',
+    Format: '3.0 (native)',
+    Directory: 'pool/main/a/a',
+    Files: Object.keys(files)
+      .map((name) => `\n ${'0'.repeat(32)} 1 ${name}`)
+      .join(''),
+    'Checksums-Sha256': list.join(''),
+    ...fields,
+  };
+  return `${Object.entries(all)
+    .map(([name, value]) => (value === undefined ? '' : `${name}: ${value}\n`.replace(': \n', ':\n')))
+    .join('')}\n`;
+}
+
 /** An ar archive, byte for byte. */
 export function buildAr(members: readonly { name: string; body: Uint8Array | string; claimedSize?: string }[]): Buffer {
   const parts = members.map(({ name, body, claimedSize }) => {

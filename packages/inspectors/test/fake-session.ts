@@ -11,6 +11,7 @@ import type {
   Result,
   VouchedDigest,
 } from '@waybill/contracts';
+import { createDerivedValues } from '../src/derived-values.js';
 import type { Inspector } from '../src/inspector.js';
 import { bytesOf, chunked, type FakeRequest, type FakeResponse, fakeArtifact, fakeRequest } from './fakes.js';
 
@@ -47,9 +48,11 @@ export function createFakeSession(options: FakeSessionOptions): FakeSession {
   const trusted: CatalogRef[] = [];
   const bodies = new Map<string, { bytes: Uint8Array; open: () => Readable }>();
   const directories: string[] = [];
+  const derived = createDerivedValues({ maxBytes: 2 ** 24 });
   const companionsAsked: string[] = [];
   const parsers = new Map(options.inspectors.flatMap((i) => (i.catalogs ?? []).map((p) => [p.kind, p] as const)));
   const context: InspectionContext = {
+    sessionId: '0'.repeat(32),
     signal: options.signal ?? new AbortController().signal,
     now: options.now ?? new Date('2026-01-15T12:00:00Z'),
     async catalogs<Value>(scope: string) {
@@ -73,6 +76,8 @@ export function createFakeSession(options: FakeSessionOptions): FakeSession {
       const body = options.companions?.[url.href];
       return body === undefined ? undefined : bytesOf(body);
     },
+    derived: derived.get,
+    findDerived: derived.find,
     openArtifact(sha256) {
       const body = bodies.get(sha256);
       if (!body) throw new Error(`the session has no artifact ${sha256}`);
@@ -117,7 +122,12 @@ export function createFakeSession(options: FakeSessionOptions): FakeSession {
         bodies.set(sha256, { bytes: bytesOf(response.body), open: () => artifact.open() });
         for (const [inspector, { provides }] of inspections) {
           for (const offer of provides ?? []) {
-            trusted.push({ ...offer, sha256, inspector, url: artifact.request.normalizedUrl, name: offer.kind });
+            const { contentEncoding } = artifact;
+            const encoding = contentEncoding && {
+              attributes: { ...offer.attributes, 'content-encoding': contentEncoding },
+            };
+            const url = artifact.request.normalizedUrl;
+            trusted.push({ ...offer, ...encoding, sha256, inspector, url, name: offer.kind });
           }
         }
       }

@@ -74,6 +74,25 @@ describe('parseAptUrl', () => {
     ],
     [`${base}/pool/x.udeb`, { kind: 'deb', named: undefined }, [`${base} | pool/x.udeb`]],
     [`${base}/flat/x_1_all.deb`, { kind: 'deb' }, [`${base} | flat/x_1_all.deb`]],
+    [
+      `${dists}/main/source/Sources.xz`,
+      { kind: 'index', family: 'sources', directory: 'source' },
+      [`${base} | stable | main`],
+    ],
+    ...[
+      '1.0-1.dsc',
+      '1.0.orig.tar.gz',
+      '1.0.orig-more.tar.xz',
+      '1.0.orig.tar.xz.asc',
+      '1.0-1.debian.tar.xz',
+      '1.0-1.diff.gz',
+    ]
+      .map((end) => `pool/main/h/hello/hello_${end}`)
+      .map((path): [string, { kind: 'source' }, string[]] => [
+        `${base}/${path}`,
+        { kind: 'source' },
+        [`${base} | ${path}`],
+      ]),
   ])('reads %s', (url, wanted, where) => {
     const target = parse(url);
     expect(target).toMatchObject(wanted);
@@ -97,7 +116,6 @@ describe('parseAptUrl', () => {
     ['main/dep11/Components-amd64.yml.gz', 'dep11', [`${base} | stable | main`]],
     ['main/dep11/icons-64x64@2.tar', 'dep11', [`${base} | stable | main`]],
     [`main/dep11/by-hash/SHA256/${sha}`, 'dep11', [`${base} | stable | main`]],
-    ['main/source/Sources.xz', 'source', [`${base} | stable | main`]],
     ['main/Contents-amd64.gz', '', [`${base} | stable | main`]],
     ['Contents-source', '', [`${base} | stable | `]],
     [`by-hash/SHA256/${sha}`, '', [`${base} | stable | `]],
@@ -134,6 +152,33 @@ describe('parseAptUrl', () => {
     expect(parse(url)).toBeUndefined();
   });
 
+  it.each<[string, string[], Record<string, unknown>, string[]]>([
+    ['InRelease', ['./'], { kind: 'release', file: 'InRelease' }, [`${base} | ./`]],
+    ['Release.gpg', ['/'], { kind: 'release', file: 'Release.gpg' }, [`${base} | /`]],
+    ['stable/Release', ['stable/'], { kind: 'release', file: 'Release' }, [`${base} | stable/`]],
+    ['Packages.xz', ['./'], { kind: 'index', family: 'packages', isFlat: true }, [`${base} | ./ | `]],
+    ['a/b/Sources', ['a/b/'], { kind: 'index', family: 'sources', isFlat: true }, [`${base} | a/b/ | `]],
+    ['Contents-amd64.gz', ['./'], { kind: 'index', family: 'listed' }, [`${base} | ./ | `]],
+    ['i18n/Translation-en', ['./'], { kind: 'index', family: 'translations' }, [`${base} | ./ | `]],
+    [
+      `by-hash/SHA256/${sha}`,
+      ['./'],
+      { family: 'any', byHash: { algorithm: 'sha256', hex: sha } },
+      [`${base} | ./ | `],
+    ],
+    ['hello_1_all.deb', ['./'], { kind: 'deb' }, [`${base} | hello_1_all.deb`]],
+    ['Packages.diff/Index', ['./'], { kind: 'refused', reason: expect.stringMatching(/pdiff/) }, [`${base} | ./`]],
+  ])('reads %s of the flat repository %s', (path, suites, wanted, where) => {
+    const target = parse(`${base}/${path}`, { suites });
+    expect(target).toMatchObject(wanted);
+    expect(places(target)).toEqual(where);
+  });
+
+  it('takes no suite for a flat repository because a glob fits', () => {
+    expect(parse(`${base}/stable/InRelease`, { suites: ['**', '*'] })).toBeUndefined();
+    expect(parse(`${base}/other/InRelease`, { suites: ['stable/'] })).toBeUndefined();
+  });
+
   it('uses base-url-alias as origin, and keeps the base', () => {
     const target = parse(`${dists}/InRelease`, { 'base-url-alias': 'http://alias.example/debian' });
     expect(target?.places[0]).toMatchObject({ origin: 'http://alias.example/debian', base });
@@ -151,7 +196,9 @@ describe('parseAptUrl', () => {
     ['broken encoding', `${base}/pool/x%zz_1_all.deb`],
     ['encoding that is no UTF-8', `${base}/pool/x%ff_1_all.deb`],
     ['an empty segment', `${base}//dists/stable/InRelease`],
-    ['a source package', `${base}/pool/main/h/hello/hello_1.0.dsc`],
+    ['an archive that is no source package', `${base}/pool/main/h/hello/hello-1.0.tar.gz`],
+    ['a flat release that is not configured', `${base}/InRelease`],
+    ['a flat index that is not configured', `${base}/Packages.xz`],
     ['the base itself', `${base}/`],
     ['no repository at all', `${dists}/InRelease`, { urls: [] }],
   ])('claims nothing with %s', (_name, url, repository) => {

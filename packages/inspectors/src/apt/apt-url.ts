@@ -1,6 +1,6 @@
 import type { Digest, RequestView } from '@waybill/contracts';
-import { type IndexFamily, readIndexPath, suitesAndComponents } from './index-path.js';
-import type { Repository } from './repositories.js';
+import { type IndexFamily, readFlatPath, readIndexPath, suitesAndComponents } from './index-path.js';
+import { flatSegments, type Repository } from './repositories.js';
 import { isSafePath } from './safe-path.js';
 
 /** One reading of a URL: which repository, and where in it. */
@@ -37,6 +37,7 @@ export type AptTarget =
   | { readonly kind: 'release'; readonly file: ReleaseFileName; readonly places: readonly SuitePlace[] }
   | IndexTarget
   | { readonly kind: 'deb'; readonly places: readonly PoolPlace[]; readonly named: DebName | undefined }
+  | { readonly kind: 'source'; readonly places: readonly PoolPlace[]; readonly named: undefined }
   | { readonly kind: 'refused'; readonly places: readonly Place[]; readonly reason: string };
 
 export interface IndexTarget {
@@ -51,6 +52,10 @@ export interface IndexTarget {
   readonly byHash?: Digest | undefined;
   /** For Packages: out of the URL. */
   readonly architecture?: string | undefined;
+  /** In the directory of a flat repository's release. */
+  readonly isFlat?: boolean | undefined;
+  /** The URL does not show the family: another inspector may be meant. */
+  readonly isOpen?: boolean | undefined;
 }
 
 /** What the name of a .deb says; the epoch of the version is not in it. */
@@ -75,8 +80,16 @@ export function parseAptUrl(request: RequestView, repositories: readonly Reposit
   const root = url.slice(0, url.length - request.url.pathname.length);
   const raw = request.url.pathname.split('/').slice(1);
   const view: UrlView = { url, segments, baseAt: (count) => [root, ...raw.slice(0, count)].join('/'), repositories };
-  if (/\.[ud]?deb$/.test(segments.at(-1) ?? '')) return parseDeb(view);
-  return parseDists(view);
+  const file = segments.at(-1) ?? '';
+  if (/\.[ud]?deb$/.test(file)) return parsePool(view, 'deb');
+  return parseDists(view) ?? parseFlat(view) ?? (isSourceFile(file) ? parsePool(view, 'source') : undefined);
+}
+
+/** Names of what a .dsc lists, and of itself: `<name>_<version>…`. dsc(5), dpkg-source(1) */
+export function isSourceFile(file: string): boolean {
+  return (
+    file.length <= 512 && /^[a-z0-9][a-z0-9+.-]*_[^_]+\.(dsc|diff\.gz|tar\.(gz|xz|bz2|lzma|zst)(\.asc)?)$/.test(file)
+  );
 }
 
 interface UrlView {
@@ -99,8 +112,10 @@ function decodeSegments(pathname: string): string[] | undefined {
   }
 }
 
-function parseDeb(view: UrlView): AptTarget | undefined {
+function parsePool(view: UrlView, kind: 'deb' | 'source'): AptTarget | undefined {
   const { segments, repositories, url } = view;
+  const target = (): AptTarget =>
+    kind === 'deb' ? { kind, places, named: parseDebName(segments.at(-1) ?? '') } : { kind, places, named: undefined };
   const places: PoolPlace[] = [];
   for (const count of baseLengths(segments)) {
     const base = view.baseAt(count);
@@ -108,10 +123,10 @@ function parseDeb(view: UrlView): AptTarget | undefined {
       if (!repository.allowsBase(base, url)) continue;
       const place = { repository, base, origin: repository.originOf(base), path: segments.slice(count).join('/') };
       if (!places.some((known) => known.origin === place.origin && known.path === place.path)) places.push(place);
-      if (places.length === maxPlaces) return { kind: 'deb', places, named: parseDebName(segments.at(-1) ?? '') };
+      if (places.length === maxPlaces) return target();
     }
   }
-  return places.length > 0 ? { kind: 'deb', places, named: parseDebName(segments.at(-1) ?? '') } : undefined;
+  return places.length > 0 ? target() : undefined;
 }
 
 /**
@@ -146,6 +161,45 @@ function parseDists(view: UrlView): AptTarget | undefined {
   return { kind: 'refused', places: refused.slice(0, 1), reason: whyRefused(view) };
 }
 
+/** Release and indexes of a flat repository lie in one directory; which ones are flat, the configuration says. */
+function parseFlat(view: UrlView): AptTarget | undefined {
+  const { segments, repositories, url } = view;
+  const found: { readonly place: SuitePlace; readonly rest: readonly string[] }[] = [];
+  for (const repository of repositories) {
+    for (const suite of repository.flatSuites) {
+      const directory = flatSegments(suite);
+      for (const below of [1, 2, 3]) {
+        const count = segments.length - below - directory.length;
+        const isThere = count >= 0 && directory.every((segment, index) => segments[count + index] === segment);
+        if (!isThere) continue;
+        const base = view.baseAt(count);
+        const place = { repository, base, origin: repository.originOf(base), suite };
+        if (repository.allowsBase(base, url)) found.push({ place, rest: segments.slice(-below) });
+      }
+    }
+  }
+  const [file = ''] = segments.slice(-1);
+  if (isReleaseFile(file)) {
+    const places = found.filter(({ rest }) => rest.length === 1).map(({ place }) => place);
+    return places.length > 0 ? { kind: 'release', file, places: places.slice(0, maxPlaces) } : undefined;
+  }
+  for (const { rest } of found) {
+    const path = readFlatPath(rest);
+    if (!path) continue;
+    const places = found
+      .filter((one) => one.rest.length === rest.length)
+      .map(({ place }) => ({ ...place, component: '' }));
+    return { kind: 'index', ...path, places: places.slice(0, maxPlaces), directory: '', isFlat: true };
+  }
+  const [first] = found;
+  if (!first || !/\.diff\//.test(segments.join('/'))) return undefined;
+  return { kind: 'refused', places: [first.place], reason: whyRefused(view) };
+}
+
+function isReleaseFile(file: string): file is ReleaseFileName {
+  return file === 'InRelease' || file === 'Release' || file === 'Release.gpg';
+}
+
 function placesAt({ baseAt, repositories, url }: UrlView, count: number): Place[] {
   const base = baseAt(count);
   return repositories
@@ -154,8 +208,8 @@ function placesAt({ baseAt, repositories, url }: UrlView, count: number): Place[
 }
 
 function parseReleaseFile(rest: readonly string[], bases: readonly Place[]): AptTarget | undefined {
-  const file = rest.at(-1);
-  if (file !== 'InRelease' && file !== 'Release' && file !== 'Release.gpg') return undefined;
+  const file = rest.at(-1) ?? '';
+  if (!isReleaseFile(file)) return undefined;
   const suite = rest.slice(0, -1).join('/');
   const places = bases
     .filter(({ repository }) => suite !== '' && repository.allowsSuite(suite))

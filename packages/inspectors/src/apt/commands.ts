@@ -1,10 +1,11 @@
 import type { Inspector } from '../inspector.js';
+import { jsonDerivation } from '../json-derivation.js';
 import { approved, rejected } from '../opinions.js';
 import type { IndexTarget } from './apt-url.js';
 import { decompressAny } from './bytes/decompress.js';
 import { createLineSplitter } from './bytes/line-splitter.js';
 import { FormatProblem, quote } from './format-problem.js';
-import { checkIndex, claimIndex, linkTo } from './index-check.js';
+import { checkIndex, claimIndex, linkTo, refuseIndex } from './index-check.js';
 import type { Repository } from './repositories.js';
 
 const maxCommandsBytes = 256 * 2 ** 20;
@@ -25,12 +26,14 @@ export function aptCommands(repositories: readonly Repository[]): Inspector<Inde
     async inspectArtifact(artifact, expected, context) {
       if (!expected) return undefined;
       const check = await checkIndex(expected, artifact, context);
-      if (!check.ok) return rejected(check.reason, { annotations: check.annotations });
-      const { release, place } = check.listed;
+      if (!check.ok) return refuseIndex(expected, check);
+      const { release, entry, place } = check.listed;
       try {
         const { signal } = context;
-        const bytes = decompressAny(check.reading.open(), { maxBytes: maxCommandsBytes, signal });
-        const commands = await parseCommands(bytes, signal);
+        const commands = await context.derived(commandsFile, entry.sha256, () => {
+          const bytes = decompressAny(check.reading.open(), { maxBytes: maxCommandsBytes, signal });
+          return parseCommands(bytes, signal);
+        });
         return approved(`lists the commands of ${commands.count} packages and is listed in a trusted release`, {
           metadata: {
             type: 'application/x.apt.commands',
@@ -54,6 +57,8 @@ export function aptCommands(repositories: readonly Repository[]): Inspector<Inde
     },
   };
 }
+
+const commandsFile = jsonDerivation<CommandsFile>('apt.commands/1');
 
 /**
  * Reads a Commands file: a paragraph of suite, component and arch, then one of name, version and commands (and possibly

@@ -1,9 +1,15 @@
 import type { ArtifactView, InspectionContext, JsonObject, RequestInspection, VouchedDigest } from '@waybill/contracts';
 import { pending } from '../opinions.js';
 import type { AptTarget } from './apt-url.js';
-import type { FetchedIndexes } from './index-cache.js';
-import { type DebTarget, furtherPackage, type ListedPackage, listedPackages } from './package-lists.js';
-import { difference, isListed, type Reading, readingOf } from './readings.js';
+import type { FetchedIndexes } from './fetched-indexes.js';
+import {
+  type DebTarget,
+  furtherPackage,
+  type ListedPackage,
+  listedPackages,
+  type PoolTarget,
+} from './package-lists.js';
+import { difference, type Reading, readingOf } from './readings.js';
 
 export type DebCheck =
   | { readonly ok: true; readonly listed: ListedPackage; readonly reading: Reading }
@@ -21,9 +27,11 @@ export function claimDeb(target: AptTarget | undefined): RequestInspection<DebTa
   });
 }
 
-/** Checks a package's bytes against the Packages indexes that the session trusts, or that its releases list. */
+const nouns = { deb: ['package', 'Packages'], source: ['source file', 'Sources'] } as const;
+
+/** Checks a package's or source file's bytes against the indexes that the session trusts, or that its releases list. */
 export async function checkDeb(
-  target: DebTarget,
+  target: PoolTarget,
   artifact: ArtifactView,
   context: InspectionContext,
   fetched: FetchedIndexes,
@@ -31,26 +39,27 @@ export async function checkDeb(
   const { listed, indexes } = await listersOf(target, context, { fetched, fetch: true });
   const [first] = listed;
   if (!first) return no(whyUnlisted(target, indexes));
-  const reading = await readingOf(
+  const found = await readingOf(
     artifact,
     listed.map(({ record }) => record),
   );
-  const match = reading && listed.find(({ record }) => isListed(record, reading));
-  if (reading && match) return { ok: true, listed: match, reading };
-  const found = difference(first.record.path, artifact, 'the trusted Packages index', first.record);
+  const match = found && listed.find(({ record }) => record === found.match);
+  if (found && match) return { ok: true, listed: match, reading: found.reading };
+  const [noun, index] = nouns[target.kind];
+  const fault = await difference(first.record.path, artifact, `the trusted ${index} index`, first.record);
   return no(
-    `${found}: the mirror is in the middle of an update or the package was tampered with; run apt-get update again`,
+    `${fault}: the mirror is in the middle of an update or the ${noun} was tampered with; run apt-get update again`,
     { ...describePackage(first, false), 'expected-sha256': first.record.sha256 },
   );
 }
 
 /** Digests under which the session's Packages indexes list a path. */
 export async function vouchedDebDigests(
-  target: DebTarget,
+  target: PoolTarget,
   context: InspectionContext,
   fetched: FetchedIndexes,
 ): Promise<VouchedDigest[]> {
-  const { listed } = await listersOf(target, context, { fetched, fetch: false });
+  const { listed } = await listersOf(target, context, { fetched, fetch: context.mayFetch === true });
   return listed.map(({ record, link }) => ({
     digests: [
       { algorithm: 'sha256', hex: record.sha256 },
@@ -78,7 +87,7 @@ export function describePackage(listed: ListedPackage, isValid: boolean): JsonOb
 }
 
 async function listersOf(
-  target: DebTarget,
+  target: PoolTarget,
   context: InspectionContext,
   options: { readonly fetched: FetchedIndexes; readonly fetch: boolean },
 ) {
@@ -88,11 +97,13 @@ async function listersOf(
   return { listed: further ? [further] : [], indexes };
 }
 
-function whyUnlisted({ places: [place] }: DebTarget, indexes: ReadonlySet<string>): string {
+function whyUnlisted({ kind, places: [place] }: PoolTarget, indexes: ReadonlySet<string>): string {
+  const [noun, index] = nouns[kind];
   if (indexes.size > 0) {
-    return `none of the ${indexes.size} trusted Packages indexes lists ${place?.path}; run apt-get update again`;
+    return `none of the ${indexes.size} trusted ${index} indexes lists ${place?.path}; run apt-get update again`;
   }
-  return `no Packages index of ${place?.base} is trusted in this session: the package was asked for before its index; run apt-get update in the same session`;
+  const lines = kind === 'source' ? ' with its deb-src line' : '';
+  return `no ${index} index of ${place?.base} is trusted in this session: the ${noun} was asked for before its index; run apt-get update${lines} in the same session`;
 }
 
 function no(reason: string, annotations: JsonObject = {}): DebCheck {

@@ -8,13 +8,13 @@ import {
 import type { Inspector } from '../inspector.js';
 import { approved, rejected } from '../opinions.js';
 import { parseAptUrl } from './apt-url.js';
-import { type CopyrightFacts, readCopyright } from './copyright/copyright-file.js';
-import { type DebArchive, readDeb } from './deb-archive.js';
+import { readDeb } from './deb-archive.js';
 import { checkDeb, claimDeb } from './deb-chain.js';
+import { type DebFacts, debFacts, debFactsDerivation } from './deb-facts.js';
+import type { FetchedIndexes } from './fetched-indexes.js';
 import { FormatProblem } from './format-problem.js';
-import type { FetchedIndexes } from './index-cache.js';
+import type { PackageRecord } from './package-columns.js';
 import type { DebTarget, ListedPackage } from './package-lists.js';
-import type { PackageRecord } from './package-table.js';
 import type { Repository } from './repositories.js';
 
 const debType = 'application/vnd.debian.binary-package';
@@ -48,7 +48,8 @@ async function inspectListed(
     return rejected(check.reason, { annotations: check.annotations, metadata: facts && describe(facts) });
   }
   const { listed, reading } = check;
-  const archive = await readDeb(reading.open(), {}, context.signal).catch(keepProblem);
+  const make = async () => debFacts(await readDeb(reading.open(), {}, context.signal));
+  const archive = await context.derived(debFactsDerivation, listed.record.sha256, make).catch(keepProblem);
   if (archive instanceof FormatProblem) return rejected(`${listed.record.path} ${archive.message}`);
   const fault = disagreement(archive, listed.record);
   const metadata = describe(archive, listed);
@@ -69,7 +70,7 @@ async function inspectUnasked(artifact: ArtifactView, context: InspectionContext
   });
 }
 
-async function tryRead(artifact: ArtifactView, context: InspectionContext): Promise<DebArchive | undefined> {
+async function tryRead(artifact: ArtifactView, context: InspectionContext): Promise<DebFacts | undefined> {
   const stream = artifact.open();
   try {
     for await (const chunk of stream) {
@@ -78,7 +79,7 @@ async function tryRead(artifact: ArtifactView, context: InspectionContext): Prom
       break;
     }
     const archive = await readDeb(artifact.open(), unlistedLimits, context.signal).catch(keepProblem);
-    return archive instanceof FormatProblem ? undefined : archive;
+    return archive instanceof FormatProblem ? undefined : debFacts(archive);
   } finally {
     stream.destroy();
   }
@@ -90,11 +91,11 @@ function keepProblem(error: unknown): FormatProblem {
 }
 
 /** What the package says of itself must be what its index says of it. */
-function disagreement({ control }: DebArchive, record: PackageRecord): string | undefined {
+function disagreement({ control }: DebFacts, record: PackageRecord): string | undefined {
   const pairs = [
-    ['Package', control.get('package'), record.name],
-    ['Version', control.get('version'), record.version],
-    ['Architecture', control.get('architecture'), record.architecture],
+    ['Package', control.package, record.name],
+    ['Version', control.version, record.version],
+    ['Architecture', control.architecture, record.architecture],
   ] as const;
   const fault = pairs.find(([, found, listed]) => found !== listed);
   return (
@@ -103,13 +104,11 @@ function disagreement({ control }: DebArchive, record: PackageRecord): string | 
   );
 }
 
-function describe(archive: DebArchive, listed?: ListedPackage): Partial<ArtifactMetadata> {
-  const { control } = archive;
-  const field = (name: string) => control.get(name) ?? '';
-  const facts = copyrightOf(archive);
+function describe({ control, facts }: DebFacts, listed?: ListedPackage): Partial<ArtifactMetadata> {
+  const field = (name: keyof DebFacts['control']) => control[name] ?? '';
   const [description = ''] = field('description').split('\n');
   // "Source: name (version)" when the source package's version differs.
-  const source = field('source').replace(/\s*\(.*\)$/, '') || field('package');
+  const source = (field('source').split('(', 1)[0] ?? '').trim() || field('package');
   return {
     type: debType,
     name: field('package'),
@@ -123,11 +122,11 @@ function describe(archive: DebArchive, listed?: ListedPackage): Partial<Artifact
     copyright: facts?.copyright || undefined,
     'source-package': source,
     'apt-suite': listed?.suite,
-    purl: purlOf(archive, listed),
+    purl: purlOf(control, listed),
   };
 }
 
-function purlOf({ control }: DebArchive, listed: ListedPackage | undefined): string {
+function purlOf(control: DebFacts['control'], listed: ListedPackage | undefined): string {
   const namespace = (listed?.vendor ?? '')
     .toLowerCase()
     .replace(/[^a-z0-9.+-]+/g, '-')
@@ -136,18 +135,13 @@ function purlOf({ control }: DebArchive, listed: ListedPackage | undefined): str
   return formatPurl({
     type: 'deb',
     namespace: namespace || 'debian',
-    name: control.get('package') ?? '',
-    version: control.get('version'),
-    qualifiers: { arch: control.get('architecture') ?? '', ...(distro && { distro }) },
+    name: control.package ?? '',
+    version: control.version,
+    qualifiers: { arch: control.architecture ?? '', ...(distro && { distro }) },
   });
 }
 
-function copyrightOf({ copyright }: DebArchive): CopyrightFacts | undefined {
-  return copyright === undefined ? undefined : readCopyright(copyright);
-}
-
-function annotate(archive: DebArchive): JsonObject {
-  const facts = copyrightOf(archive);
-  if (!facts) return { 'copyright-note': archive.copyrightNote ?? '' };
+function annotate({ facts, copyrightNote }: DebFacts): JsonObject {
+  if (!facts) return { 'copyright-note': copyrightNote ?? '' };
   return { 'copyright-form': facts.form };
 }

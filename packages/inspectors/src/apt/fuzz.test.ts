@@ -12,6 +12,7 @@ import {
   helloCopyright,
   packageParagraph,
   releaseText,
+  sourceParagraph,
   testKey,
 } from '../../test/apt-fixtures.js';
 import { chunked, fakeRequest } from '../../test/fakes.js';
@@ -23,11 +24,13 @@ import { readCopyright } from './copyright/copyright-file.js';
 import { isSpdx } from './copyright/license-names.js';
 import { readDeb } from './deb-archive.js';
 import { parseDeb822 } from './deb822.js';
+import { readDsc } from './dsc.js';
 import { FormatProblem } from './format-problem.js';
 import { readClearsigned } from './open-pgp.js';
 import { parsePackages } from './packages-index.js';
 import { parseRelease } from './release-file.js';
 import { compileRepositories } from './repositories.js';
+import { parseSources } from './sources-index.js';
 import { countTranslations } from './translations.js';
 
 /** Random numbers that are the same each run: a failure names its seed. */
@@ -147,6 +150,28 @@ const targets: Target[] = [
     },
   },
   {
+    name: 'Sources files',
+    seeds: () => [Buffer.from(sourceParagraph({ 'a_1.dsc': 'dsc', 'a_1.tar.xz': 'tar' }).repeat(2))],
+    rounds: 3000,
+    async read(bytes) {
+      const index = await parseSources(stream(bytes));
+      expect(index.count).toBeLessThanOrEqual(bytes.length / 60);
+      const record = index.find('pool/main/a/a/a_1.dsc');
+      if (record) expect(record.sha256).toMatch(/^[0-9a-f]{64}$/);
+    },
+  },
+  {
+    name: '.dsc files',
+    seeds: () => [
+      Buffer.from('Format: 3.0 (quilt)\nSource: a\nVersion: 1\nChecksums-Sha256:\n 00 1 x\n'),
+      Buffer.from(
+        '-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\nSource: a\nVersion: 1\n\n-----BEGIN PGP SIGNATURE-----\n',
+      ),
+    ],
+    rounds: 3000,
+    read: (bytes) => expect(readDsc(bytes)).toMatchObject({ source: expect.stringMatching(/./) }),
+  },
+  {
     name: 'Translation files',
     seeds: () => [Buffer.from('Package: a\nDescription-md5: 0\nDescription-en: b\n c\n\n'.repeat(3))],
     rounds: 2000,
@@ -194,6 +219,14 @@ const targets: Target[] = [
     name: 'gzip and zstd',
     seeds: () => [gzipSync(packages), zstdCompressSync(packages)],
     rounds: 1000,
+    read: (bytes) => drain(decompressAny(stream(bytes), { maxBytes: 1 << 20 })),
+  },
+  {
+    name: 'bzip2',
+    seeds: () => [
+      Buffer.from('QlpoOTFBWSZTWX0JV0IAAANBAeAAPAAAgAAIIAAxDAgbVMYpvOjiQywdwpkS34u5IpwoSD6Eq6EA', 'base64'),
+    ],
+    rounds: 600,
     read: (bytes) => drain(decompressAny(stream(bytes), { maxBytes: 1 << 20 })),
   },
   {

@@ -1,4 +1,5 @@
 import type {
+  ArtifactInspection,
   ArtifactView,
   Catalog,
   InspectionContext,
@@ -8,10 +9,10 @@ import type {
   VouchedDigest,
   VouchLink,
 } from '@waybill/contracts';
-import { pending } from '../opinions.js';
+import { pending, rejected } from '../opinions.js';
 import { type IndexPlace, type IndexTarget, parseAptUrl } from './apt-url.js';
-import { familyOf, type IndexFamily } from './index-path.js';
-import { difference, isListed, type Reading, readingOf } from './readings.js';
+import { familyOf, flatFamilyOf, type IndexFamily } from './index-path.js';
+import { difference, type Reading, readingOf } from './readings.js';
 import type { ReleaseEntry, ReleaseFile } from './release-file.js';
 import type { Repository } from './repositories.js';
 
@@ -22,9 +23,15 @@ export interface ListedIndex {
   readonly entry: ReleaseEntry;
 }
 
-export type IndexCheck =
-  | { readonly ok: true; readonly listed: ListedIndex; readonly reading: Reading }
-  | { readonly ok: false; readonly reason: string; readonly annotations: JsonObject };
+export type IndexCheck = { readonly ok: true; readonly listed: ListedIndex; readonly reading: Reading } | IndexRefusal;
+
+interface IndexRefusal {
+  readonly ok: false;
+  readonly reason: string;
+  readonly annotations: JsonObject;
+  /** A trusted release lists no such index. */
+  readonly isUnlisted?: boolean;
+}
 
 /** Scope under which a suite's trusted releases are found. */
 export function releaseScope(origin: string, suite: string): string {
@@ -36,17 +43,18 @@ export function releasesScope(origin: string): string {
   return `apt.release:${origin}`;
 }
 
-/** Claims requests for one family of indexes, or for all. */
+/** Claims requests for one family of indexes, or for all. What may be of any family is claimed for the one asked about. */
 export function claimIndex(
   request: RequestView,
   repositories: readonly Repository[],
   family?: IndexFamily,
 ): RequestInspection<IndexTarget> | undefined {
   const target = parseAptUrl(request, repositories);
-  if (target?.kind !== 'index' || (family && target.family !== family)) return undefined;
+  if (target?.kind !== 'index' || (family && target.family !== family && target.family !== 'any')) return undefined;
   const [place] = target.places;
   if (!place) return undefined;
-  return pending(`${nouns[target.family]} file of a configured repository`, target, {
+  const expected: IndexTarget = target.family === 'any' && family ? { ...target, family, isOpen: true } : target;
+  return pending(`${nouns[expected.family]} file of a configured repository`, expected, {
     ...describePlace(place),
     component: place.component,
     ...(target.architecture && { architecture: target.architecture }),
@@ -62,7 +70,9 @@ const nouns: Readonly<Record<IndexFamily, string>> = {
   packages: 'Packages',
   translations: 'Translation',
   commands: 'Commands',
+  sources: 'Sources',
   listed: 'Index',
+  any: 'Index',
 };
 
 /** The entries a request may mean, newest release first. Every release that the session trusts counts. */
@@ -86,12 +96,13 @@ export async function listedIndexes(
 function entriesFor(target: IndexTarget, place: IndexPlace, release: ReleaseFile): readonly ReleaseEntry[] {
   const directory = [place.component, target.directory].filter(Boolean).join('/');
   if (target.byHash) {
+    const familyOfEntry = (name: string) => (target.isFlat ? flatFamilyOf(name) : familyOf(target.directory, name));
     const found = release.byDigest.get(`${target.byHash.algorithm}:${target.byHash.hex}`) ?? [];
     return found.filter(({ path }) => {
       const slash = path.lastIndexOf('/');
       return (
         path.slice(0, Math.max(0, slash)) === directory &&
-        familyOf(target.directory, path.slice(slash + 1)) === target.family
+        (target.family === 'any' || familyOfEntry(path.slice(slash + 1)) === target.family)
       );
     });
   }
@@ -125,23 +136,32 @@ export async function checkIndex(
     const what = byHash
       ? `a file in ${directory} with ${byHash.algorithm} ${byHash.hex}`
       : `${directory}/${target.fileName}`;
-    return no(
-      `${release} does not list ${what}: the mirror has another version than its release; run apt-get update again`,
-      annotations,
-    );
+    const reason = `${release} does not list ${what}: the mirror has another version than its release; run apt-get update again`;
+    return { ok: false, reason, annotations, isUnlisted: true };
   }
-  const reading = await readingOf(
+  const found = await readingOf(
     artifact,
     listed.map(({ entry }) => entry),
   );
-  const match = reading && listed.find(({ entry }) => isListed(entry, reading));
-  if (reading && match) return { ok: true, listed: match, reading };
-  const found = difference(`${noun} file`, artifact, nameRelease(first.release), first.entry);
-  return no(`${found}: the mirror is in the middle of an update or was tampered with; run apt-get update again`, {
+  const match = found && listed.find(({ entry }) => entry === found.match);
+  if (found && match) return { ok: true, listed: match, reading: found.reading };
+  const fault = await difference(`${noun} file`, artifact, nameRelease(first.release), first.entry);
+  return no(`${fault}: the mirror is in the middle of an update or was tampered with; run apt-get update again`, {
     ...annotations,
     'file-path': first.entry.path,
     'expected-sha256': first.entry.sha256,
   });
+}
+
+/** The family of an entry, for requests that do not show it. */
+export function familyOfListed(target: IndexTarget, { entry }: ListedIndex): IndexFamily | undefined {
+  return target.family === 'any' ? flatFamilyOf(entry.path) : target.family;
+}
+
+/** What an inspector says of an index that is not what a release lists; nothing of one that may be another's. */
+export function refuseIndex(target: IndexTarget, refusal: IndexRefusal): ArtifactInspection | undefined {
+  if (target.isOpen && refusal.isUnlisted) return undefined;
+  return rejected(refusal.reason, { annotations: refusal.annotations });
 }
 
 /** Digests of the entries that a request may mean. */
@@ -171,6 +191,6 @@ function nameRelease({ ref, value }: Catalog<ReleaseFile>): string {
   return `the trusted ${ref.url.endsWith('/InRelease') ? 'InRelease' : 'Release'} of ${value.date.toISOString()}`;
 }
 
-function no(reason: string, annotations: JsonObject = {}): IndexCheck {
+function no(reason: string, annotations: JsonObject = {}): IndexRefusal {
   return { ok: false, reason, annotations };
 }

@@ -1,7 +1,10 @@
 import { type Digest, isHexDigest } from '@waybill/contracts';
 
-/** `listed`: indexes that are verified by their digest alone (AppStream, Contents, Sources). */
-export type IndexFamily = 'packages' | 'translations' | 'commands' | 'listed';
+/**
+ * `listed`: indexes that are verified by their digest alone (AppStream, Contents). `any`: asked for by hash where indexes of
+ * several kinds lie side by side.
+ */
+export type IndexFamily = 'packages' | 'sources' | 'translations' | 'commands' | 'listed' | 'any';
 
 /** What the end of an index's path says; what stands before it are suite and component. */
 export interface IndexPath {
@@ -22,9 +25,30 @@ const families: readonly (readonly [IndexFamily, directory: RegExp, file: RegExp
   ['translations', /^i18n$/, new RegExp(`^Translation-[A-Za-z0-9_@.-]+?${suffix}`)],
   ['commands', /^cnf$/, new RegExp(`^Commands-[a-z0-9-]+${suffix}`)],
   ['listed', /^dep11$/, new RegExp(`^(Components-[a-z0-9-]+\\.yml|icons-[0-9x@]+\\.tar)${suffix}`)],
-  ['listed', /^source$/, new RegExp(`^Sources${suffix}`)],
+  ['sources', /^source$/, new RegExp(`^Sources${suffix}`)],
   ['listed', /^$/, new RegExp(`^Contents-[a-z0-9-]+${suffix}`)],
 ];
+
+/** Indexes of a flat repository: all in the directory of its release. */
+const flatFamilies: readonly (readonly [IndexFamily, file: RegExp])[] = [
+  ['packages', new RegExp(`^Packages${suffix}`)],
+  ['sources', new RegExp(`^Sources${suffix}`)],
+  ['translations', new RegExp(`^(i18n/)?Translation-[A-Za-z0-9_@.-]+?${suffix}`)],
+  ['listed', new RegExp(`^(Contents-[a-z0-9-]+|Components-[a-z0-9-]+\\.yml|icons-[0-9x@]+\\.tar)${suffix}`)],
+];
+
+/** @param path below the directory of the release; undefined for by-hash requests, which do not show it */
+export function flatFamilyOf(path: string | undefined): IndexFamily | undefined {
+  return path === undefined ? 'any' : flatFamilies.find(([, file]) => file.test(path))?.[0];
+}
+
+/** Reads the segments below the directory of a flat repository's release. */
+export function readFlatPath(rest: readonly string[]): Pick<IndexPath, 'family' | 'fileName' | 'byHash'> | undefined {
+  const byHash = rest.length === 3 ? parseByHash(rest) : undefined;
+  const fileName = byHash ? undefined : rest.join('/');
+  const family = flatFamilyOf(fileName);
+  return family && { family, fileName, byHash };
+}
 
 /** @param fileName undefined for by-hash requests, which do not show it */
 export function familyOf(directory: string, fileName: string | undefined): IndexFamily | undefined {

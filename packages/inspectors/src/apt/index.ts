@@ -2,10 +2,12 @@ import type { InspectorsConfig } from '@waybill/contracts';
 import type { Inspector } from '../inspector.js';
 import { aptCommands } from './commands.js';
 import { deb } from './deb.js';
-import { createFetchedIndexes } from './index-cache.js';
+import { createFetchedIndexes } from './fetched-indexes.js';
 import { aptPackages } from './packages.js';
 import { aptRelease } from './release.js';
 import { compileRepositories } from './repositories.js';
+import { aptSources } from './sources.js';
+import { sourcesDerivation } from './sources-index.js';
 import { aptTranslations } from './translations.js';
 
 export { aptKeyProblems } from './repositories.js';
@@ -22,6 +24,7 @@ export function aptInspectors(config: InspectorsConfig): readonly Inspector[] {
   return [
     aptRelease(repositories),
     aptPackages(repositories, fetched),
+    aptSources(repositories, createFetchedIndexes(sourcesDerivation)),
     aptTranslations(repositories),
     aptCommands(repositories),
     deb(repositories, fetched),

@@ -180,7 +180,8 @@ describe('apt.packages', () => {
   });
 
   it.each<[string, Uint8Array, RegExp]>([
-    ['bzip2', Buffer.from('BZh91AY&SY'), /compressed with bzip2, expected xz, gzip, zstd or no/],
+    ['bzip2 that is cut off', Buffer.from('BZh91AY&SY'), /damaged bzip2 data: it is cut off/],
+    ['lz4', Buffer.from('\x04\x22\x4d\x18', 'latin1'), /compressed with lz4, expected xz, gzip, zstd, bzip2 or no/],
     ['cut gzip', gzipSync(packageParagraph('x')).subarray(0, 60), /damaged gzip/],
     ['zeros in xz', Buffer.from(xzBomb, 'base64'), /line of more than 1048576/],
   ])('refuses %s that the release lists', async (_name, body, reason) => {

@@ -31,6 +31,7 @@ export type SignatureCheck =
 const maxSignatures = 32;
 /** Signatures have a few hundred bytes per key. */
 export const maxSignatureBytes = 64 * 1024;
+const signatureEnd = '-----END PGP SIGNATURE-----';
 /** The library takes microseconds per line, on the event loop; the longest known releases have 4 000 lines. */
 const maxLines = 20_000;
 
@@ -101,7 +102,9 @@ async function parseSignatures(bytes: Uint8Array): Promise<Signature[]> {
     // Archives that sign with several keys one after the other append block to block.
     const text = decodeUtf8(bytes);
     checkLines(text);
-    const blocks = text.split(/(?<=^-----END PGP SIGNATURE-----\s*$)/m);
+    // By its literal end: an expression for it would look back over the same blanks again and again.
+    const parts = text.split(signatureEnd);
+    const blocks = parts.map((part, at) => (at < parts.length - 1 ? part + signatureEnd : part));
     const found: Signature[] = [];
     for (const armoredSignature of blocks.slice(0, maxSignatures)) {
       if (armoredSignature.trim() !== '') found.push(await readSignature({ armoredSignature }));

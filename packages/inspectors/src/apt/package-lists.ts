@@ -1,15 +1,20 @@
 import { createHash } from 'node:crypto';
 import type { Catalog, InspectionContext, VouchLink } from '@waybill/contracts';
 import type { AptTarget, PoolPlace } from './apt-url.js';
-import { decompressAny } from './bytes/decompress.js';
+import type { FetchedIndexes } from './fetched-indexes.js';
 import { FormatProblem } from './format-problem.js';
-import { type FetchedIndexes, sharedIndex } from './index-cache.js';
 import { linkTo, releasesScope } from './index-check.js';
-import type { PackageRecord, PackagesIndex } from './package-table.js';
-import { maxPackagesBytes, parsePackages } from './packages-index.js';
+import type { PackageRecord } from './package-columns.js';
+import { packagesDerivation, readPackages } from './packages-derivation.js';
+import type { PackagesIndex } from './packed-table.js';
 import type { ReleaseEntry, ReleaseFile } from './release-file.js';
+import { flatSegments, isFlatSuite } from './repositories.js';
+import { readSources, sourcesDerivation } from './sources-index.js';
 
 export type DebTarget = Extract<AptTarget, { kind: 'deb' }>;
+export type SourceTarget = Extract<AptTarget, { kind: 'source' }>;
+/** A file of the pool: a package, or a part of a source package. */
+export type PoolTarget = DebTarget | SourceTarget;
 
 /** A paragraph of a Packages index that lists a package's path, and who stands for it. */
 export interface ListedPackage {
@@ -36,15 +41,26 @@ export function packagesScope(origin: string): string {
   return `apt.packages:${origin}`;
 }
 
+/** Scope under which a repository's trusted Sources indexes are found. */
+export function sourcesScope(origin: string): string {
+  return `apt.sources:${origin}`;
+}
+
+/** The indexes that list files of the pool: their scope, their name, their parser. */
+const lists = {
+  deb: { scope: packagesScope, file: 'Packages', derivation: packagesDerivation, read: readPackages },
+  source: { scope: sourcesScope, file: 'Sources', derivation: sourcesDerivation, read: readSources },
+} as const;
+
 /** Paragraphs of the session's own indexes, those of the newest index first, one per distinct digest. */
 export async function listedPackages(
-  target: DebTarget,
+  target: PoolTarget,
   context: InspectionContext,
 ): Promise<{ readonly listed: ListedPackage[]; readonly indexes: ReadonlySet<string> }> {
   const listed: ListedPackage[] = [];
   const indexes = new Set<string>();
   for (const place of target.places) {
-    const trusted = await context.catalogs<PackagesIndex>(packagesScope(place.origin));
+    const trusted = await context.catalogs<PackagesIndex>(lists[target.kind].scope(place.origin));
     for (const index of trusted.toReversed()) {
       const { sha256, attributes = {} } = index.ref;
       indexes.add(sha256);
@@ -71,7 +87,7 @@ export interface FurtherOptions {
  * brings the bytes.
  */
 export async function furtherPackage(
-  target: DebTarget,
+  target: PoolTarget,
   context: InspectionContext,
   { known, fetched, fetch }: FurtherOptions,
 ): Promise<ListedPackage | undefined> {
@@ -81,10 +97,10 @@ export async function furtherPackage(
     for (const release of releases.toReversed()) {
       for (const candidate of candidates(target, place, release, known)) {
         const { sha256 } = candidate.entry;
-        let index = fetched.atHand(sha256);
+        let index = await fetched.atHand(sha256, context);
         if (!index && fetch && fetches < maxFetches) {
           fetches += 1;
-          index = await fetched.fetch(sha256, context, (own) => fetchIndex(candidate, own));
+          index = await fetched.fetch(sha256, context, (own) => fetchIndex(candidate, target, own));
         }
         const record = index?.find(place.path);
         if (record) return describe(candidate, record);
@@ -103,7 +119,7 @@ interface Candidate {
 
 /** One variant of each index that may list the package, likely ones first. */
 function candidates(
-  target: DebTarget,
+  target: PoolTarget,
   place: PoolPlace,
   release: Catalog<ReleaseFile>,
   known: ReadonlySet<string>,
@@ -112,18 +128,24 @@ function candidates(
   const suite = ref.attributes?.suite;
   if (suite === undefined || !place.repository.allowsSuite(suite)) return [];
   const found: Candidate[] = [];
-  for (const component of componentsFor(place, value)) {
-    for (const architecture of architecturesFor(target)) {
-      const directory = `${component}/binary-${architecture}`;
-      const variants = ['.xz', '.gz', '.zst', ''].flatMap(
-        (suffix) => value.entries.get(`${directory}/Packages${suffix}`) ?? [],
+  const isFlat = isFlatSuite(suite);
+  for (const component of isFlat ? [''] : componentsFor(place, value)) {
+    for (const directory of isFlat ? [''] : directoriesFor(target, component)) {
+      const below = directory === '' ? '' : `${directory}/`;
+      const variants = ['.xz', '.gz', '.zst', '.bz2', ''].flatMap(
+        (suffix) => value.entries.get(`${below}${lists[target.kind].file}${suffix}`) ?? [],
       );
       const entry = variants.find(({ size }) => size <= maxFetchBytes);
       // An index that the session has, in whatever compression, was looked at before.
       if (!entry || variants.some(({ sha256 }) => known.has(sha256))) continue;
       const byHash = /^yes$/i.test(value.fields['acquire-by-hash'] ?? '');
-      const path = byHash ? `${directory}/by-hash/SHA256/${entry.sha256}` : entry.path;
-      found.push({ entry, component, release, url: new URL(`${place.base}/dists/${suite}/${path}`) });
+      const path = byHash ? `${below}by-hash/SHA256/${entry.sha256}` : entry.path;
+      const top = isFlat
+        ? flatSegments(suite)
+            .map((segment) => `${segment}/`)
+            .join('')
+        : `dists/${suite}/`;
+      found.push({ entry, component, release, url: new URL(`${place.base}/${top}${path}`) });
     }
   }
   return found;
@@ -137,6 +159,11 @@ function componentsFor({ path, repository }: PoolPlace, release: ReleaseFile): r
   return likely.length > 0 ? likely : allowed;
 }
 
+function directoriesFor(target: PoolTarget, component: string): readonly string[] {
+  if (target.kind === 'source') return [`${component}/source`];
+  return architecturesFor(target).map((architecture) => `${component}/binary-${architecture}`);
+}
+
 /** Packages for all architectures are listed with those of the machine's, and sometimes in an index of their own. */
 function architecturesFor({ named }: DebTarget): readonly string[] {
   const own = architectures[process.arch] ?? process.arch;
@@ -144,12 +171,16 @@ function architecturesFor({ named }: DebTarget): readonly string[] {
   return named.architecture === 'all' ? [own, 'all'] : [named.architecture];
 }
 
-async function fetchIndex({ entry, url }: Candidate, context: InspectionContext): Promise<PackagesIndex | undefined> {
+async function fetchIndex(
+  { entry, url }: Candidate,
+  { kind }: PoolTarget,
+  context: InspectionContext,
+): Promise<PackagesIndex | undefined> {
   const bytes = await context.companion(url, entry.size);
   if (!bytes || bytes.length !== entry.size || sha256(bytes) !== entry.sha256) return undefined;
-  const { signal } = context;
-  const chunks = decompressAny(inPieces(bytes), { maxBytes: maxPackagesBytes, signal });
-  return sharedIndex(entry.sha256, () => parsePackages(chunks, signal)).catch((error: unknown) => {
+  const { derivation, read } = lists[kind];
+  const make = () => read(inPieces(bytes), context.signal);
+  return context.derived(derivation, entry.sha256, make).catch((error: unknown) => {
     // An index that cannot be read lists nothing; asked for by a client it would be rejected.
     if (error instanceof FormatProblem) return undefined;
     throw error;

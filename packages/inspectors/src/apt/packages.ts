@@ -3,15 +3,13 @@ import type { Inspector } from '../inspector.js';
 import { offerWithValue } from '../offer.js';
 import { approved, rejected, unknown } from '../opinions.js';
 import { type IndexTarget, parseAptUrl } from './apt-url.js';
-import { decompressAny } from './bytes/decompress.js';
 import { checkDeb, claimDeb, describePackage, vouchedDebDigests } from './deb-chain.js';
+import type { FetchedIndexes } from './fetched-indexes.js';
 import { FormatProblem } from './format-problem.js';
-import { type FetchedIndexes, sharedIndex } from './index-cache.js';
-import { checkIndex, claimIndex, linkTo } from './index-check.js';
+import { checkIndex, claimIndex, linkTo, refuseIndex } from './index-check.js';
 import { type DebTarget, packagesScope } from './package-lists.js';
-import type { PackagesIndex } from './package-table.js';
-import { maxPackagesBytes, parsePackages } from './packages-index.js';
-import type { Reading } from './readings.js';
+import { packagesDerivation, readPackages } from './packages-derivation.js';
+import type { PackagesIndex } from './packed-table.js';
 import type { Repository } from './repositories.js';
 
 /** What a claimed request asks for. */
@@ -19,8 +17,9 @@ export type PackagesExpected = IndexTarget | DebTarget;
 
 const packagesCatalog: CatalogParser<PackagesIndex> = {
   kind: 'apt.packages',
-  parse: (bytes, _ref, signal) => read(bytes, signal),
-  weigh: ({ weight }) => weight,
+  parse: (bytes, _ref, signal) => readPackages(bytes, signal),
+  weigh: packagesDerivation.weigh,
+  derivation: packagesDerivation,
 };
 
 /** `apt.packages`: Packages indexes that a trusted release lists, and whether a trusted index lists a package. */
@@ -58,9 +57,10 @@ async function inspectDeb(
 
 async function inspectPackages(target: IndexTarget, artifact: ArtifactView, context: InspectionContext) {
   const check = await checkIndex(target, artifact, context);
-  if (!check.ok) return rejected(check.reason, { annotations: check.annotations });
+  if (!check.ok) return refuseIndex(target, check);
   const { listed, reading } = check;
-  const index = await readShared(listed.entry.sha256, reading, context).catch((error: unknown) => {
+  const make = () => readPackages(reading.open(), context.signal);
+  const index = await context.derived(packagesDerivation, listed.entry.sha256, make).catch((error: unknown) => {
     if (error instanceof FormatProblem) return error;
     throw error;
   });
@@ -95,12 +95,4 @@ async function inspectPackages(target: IndexTarget, artifact: ArtifactView, cont
       ),
     ],
   });
-}
-
-async function readShared(sha256: string, reading: Reading, { signal }: InspectionContext): Promise<PackagesIndex> {
-  return sharedIndex(sha256, () => read(reading.open(), signal));
-}
-
-async function read(bytes: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<PackagesIndex> {
-  return parsePackages(decompressAny(bytes, { maxBytes: maxPackagesBytes, signal }), signal);
 }

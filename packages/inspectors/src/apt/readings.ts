@@ -1,9 +1,9 @@
 import type { Readable } from 'node:stream';
-import type { ArtifactView, BodyDigests } from '@waybill/contracts';
+import type { ArtifactView } from '@waybill/contracts';
+import { type Digestible, decodedDigests } from '../has-digest.js';
 
 /** One way to read a body: as it came, or with its Content-Encoding undone. */
-export interface Reading {
-  readonly digests: BodyDigests;
+export interface Reading extends Digestible {
   readonly size: number;
   open(): Readable;
 }
@@ -19,28 +19,44 @@ export interface Listed {
  * The reading of a body that is what an index lists. Servers label `Packages.gz` with `Content-Encoding: gzip` although the
  * index means the compressed bytes, and some compress a plain file on the way: the bytes as they came are tried first.
  */
-export async function readingOf(artifact: ArtifactView, listed: readonly Listed[]): Promise<Reading | undefined> {
-  const raw: Reading = { digests: artifact.digests, size: artifact.size, open: () => artifact.openRaw() };
-  if (listed.some((one) => isListed(one, raw))) return raw;
+export async function readingOf<Entry extends Listed>(
+  artifact: ArtifactView,
+  listed: readonly Entry[],
+): Promise<{ readonly reading: Reading; readonly match: Entry } | undefined> {
+  const raw: Reading = {
+    digest: (algorithm) => artifact.digest(algorithm),
+    size: artifact.size,
+    open: () => artifact.openRaw(),
+  };
+  const rawMatch = await findListed(listed, raw);
+  if (rawMatch) return { reading: raw, match: rawMatch };
   if (artifact.contentEncoding === undefined) return undefined;
-  const decoded: Reading = { ...(await artifact.decoded()), open: () => artifact.open() };
-  return listed.some((one) => isListed(one, decoded)) ? decoded : undefined;
+  const { size } = await artifact.decoded();
+  const decoded: Reading = { ...(await decodedDigests(artifact)), size, open: () => artifact.open() };
+  const match = await findListed(listed, decoded);
+  return match && { reading: decoded, match };
+}
+
+async function findListed<Entry extends Listed>(listed: readonly Entry[], bytes: Reading): Promise<Entry | undefined> {
+  for (const one of listed) if (await isListed(one, bytes)) return one;
+  return undefined;
 }
 
 /** Whether all that an index says of a file is true of these bytes. */
-export function isListed(listed: Listed, { digests, size }: Pick<Reading, 'digests' | 'size'>): boolean {
-  return (
-    listed.size === size &&
-    listed.sha256 === digests.sha256 &&
-    (listed.sha512 === undefined || listed.sha512 === digests.sha512)
-  );
+async function isListed({ size, sha256, sha512 }: Listed, bytes: Reading): Promise<boolean> {
+  if (size !== bytes.size || sha256 !== (await bytes.digest('sha256'))) return false;
+  return sha512 === undefined || sha512 === (await bytes.digest('sha512'));
 }
 
 /** What is wrong between bytes and the index's entry, for people. */
-export function difference(what: string, found: Pick<Reading, 'digests' | 'size'>, by: string, listed: Listed): string {
+export async function difference(
+  what: string,
+  found: Pick<Reading, 'digest' | 'size'>,
+  by: string,
+  listed: Listed,
+): Promise<string> {
   if (found.size !== listed.size) return `${what} has ${found.size} bytes, ${by} lists ${listed.size}`;
-  if (found.digests.sha256 !== listed.sha256) {
-    return `${what} has sha256 ${found.digests.sha256}, ${by} lists ${listed.sha256}`;
-  }
-  return `${what} has sha512 ${found.digests.sha512}, ${by} lists ${listed.sha512}`;
+  const sha256 = await found.digest('sha256');
+  if (sha256 !== listed.sha256) return `${what} has sha256 ${sha256}, ${by} lists ${listed.sha256}`;
+  return `${what} has sha512 ${await found.digest('sha512')}, ${by} lists ${listed.sha512}`;
 }

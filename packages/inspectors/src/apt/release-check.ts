@@ -13,6 +13,7 @@ import {
   type SignatureCheck,
 } from './open-pgp.js';
 import { maxReleaseBytes, parseRelease, type ReleaseFile } from './release-file.js';
+import { isFlatSuite } from './repositories.js';
 
 const clearsigned = '-----BEGIN PGP SIGNED MESSAGE-----';
 
@@ -64,7 +65,8 @@ export async function checkReleaseFile(question: ReleaseQuestion): Promise<Check
       reason: `${file} of ${place.base} has no valid signature: ${signed.check.reason}; check public-key of apt.repositories.${place.repository.name}`,
     };
   }
-  const release = parseRelease(file === 'InRelease' ? signed.text : decodeUtf8(bytes));
+  const isFlat = isFlatSuite(place.suite);
+  const release = parseRelease(file === 'InRelease' ? signed.text : decodeUtf8(bytes), { isFlat });
   const fault = suiteFault(release, place) ?? freshnessFault(release, place, context.now);
   if (fault) return { ok: false, ...fault, reason: `${file} ${fault.reason}` };
   return { ok: true, release, signers: nameSigners(signed.check), bytesVerifiedBy: signed.by };
@@ -117,7 +119,7 @@ export async function checkReleaseSignature({ bytes, place, url, context }: Sign
     const check = await checkDetached(candidate, bytes, ring, context.now);
     if (!check.valid) reasons.push(check.reason);
     else {
-      const release = parseRelease(decodeUtf8(candidate));
+      const release = parseRelease(decodeUtf8(candidate), { isFlat: isFlatSuite(place.suite) });
       const fault = suiteFault(release, place) ?? freshnessFault(release, place, context.now);
       if (!fault) return { ok: true, release, releaseSha256: sha256(candidate), signers: nameSigners(check) };
       reasons.push(`the Release ${fault.reason}`);
@@ -156,6 +158,8 @@ export async function readReleaseText(bytes: Buffer): Promise<string> {
 
 /** A signed release of another suite must not pass for this one: it could hold back security updates. */
 function suiteFault({ suite, codename }: ReleaseFile, place: SuitePlace): Omit<RefusedRelease, 'ok'> | undefined {
+  // A flat repository has one release at its place, and mostly no suite.
+  if (isFlatSuite(place.suite)) return undefined;
   // `stable/updates` asks for the suite `stable`, as apt reads it.
   const asked = [place.suite, place.suite.slice(0, Math.max(0, place.suite.lastIndexOf('/')))];
   if (asked.includes(suite) || asked.includes(codename)) return undefined;

@@ -37,6 +37,8 @@ export interface ReleaseFile {
 /** Larger Release files are refused; the largest known ones have 300 KiB. */
 export const maxReleaseBytes = 4 * 2 ** 20;
 
+/** apt reads a flat repository's release without the others. */
+const requiredOfFlat = ['date'];
 const required = ['origin', 'label', 'suite', 'codename', 'date', 'architectures', 'components'];
 
 /**
@@ -44,13 +46,13 @@ const required = ['origin', 'label', 'suite', 'codename', 'date', 'architectures
  * @throws FormatProblem for missing fields, dates and lines of another shape, conflicting or unsafe entries
  * @see "DebianRepository/Format" in the Debian wiki, Release files
  */
-export function parseRelease(text: string): ReleaseFile {
+export function parseRelease(text: string, { isFlat = false }: { readonly isFlat?: boolean } = {}): ReleaseFile {
   const paragraphs = parseDeb822(text, { paragraphs: 2, lineBytes: 64 * 1024 });
   const [header] = paragraphs;
   if (!header || paragraphs.length > 1) {
     throw new FormatProblem(`has ${paragraphs.length} paragraphs, expected one`);
   }
-  const missing = required.filter((name) => !header.get(name));
+  const missing = (isFlat ? requiredOfFlat : required).filter((name) => !header.get(name));
   if (missing.length > 0)
     throw new FormatProblem(`lacks the field${missing.length > 1 ? 's' : ''} ${missing.join(', ')}`);
   const entries = readEntries(header);

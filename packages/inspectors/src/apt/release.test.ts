@@ -204,34 +204,32 @@ describe('apt.release', () => {
     expect(found?.annotations).toMatchObject({ 'public-keys': [fingerprint] });
   });
 
-  it.each([
-    'main/dep11/Components-amd64.yml.gz',
-    'main/source/Sources.xz',
-    'main/Contents-amd64.gz',
-    'Contents-amd64.gz',
-  ])('approves %s by its digest in the release', async (path) => {
-    const body = `content of ${path}`;
-    const made = await createScenario({ release: { files: { [path]: body } } });
-    const directory = `${dists}/${path.replace(/[^/]+$/, '')}`;
-    for (const target of [`${dists}/${path}`, `${directory}by-hash/SHA256/${hex('sha256', body)}`]) {
-      const session = createFakeSession({ inspectors: made.inspectors });
-      expect((await session.download(target, { body })).result).toBe('Rejected');
-      await made.trustRelease(session);
-      const { artifact, result, vouched } = await session.download(target, { body });
-      expect(result).toBe('Approved');
-      expect(vouched).toHaveLength(1);
-      expect(artifact.get('apt.release')).toMatchObject({
-        metadata: {
-          type: 'application/x.apt.index',
-          name: path.replace(/^.*\//, '').replace(/\.[gx]z$/, ''),
-          vendor: 'Test',
-        },
-        annotations: { 'file-path': path },
-        vouchedBy: [{ kind: 'artifact', inspector: 'apt.release' }],
-      });
-      expect((await session.download(target, { body: `${body}!` })).result).toBe('Rejected');
-    }
-  });
+  it.each(['main/dep11/Components-amd64.yml.gz', 'main/Contents-amd64.gz', 'Contents-amd64.gz'])(
+    'approves %s by its digest in the release',
+    async (path) => {
+      const body = `content of ${path}`;
+      const made = await createScenario({ release: { files: { [path]: body } } });
+      const directory = `${dists}/${path.replace(/[^/]+$/, '')}`;
+      for (const target of [`${dists}/${path}`, `${directory}by-hash/SHA256/${hex('sha256', body)}`]) {
+        const session = createFakeSession({ inspectors: made.inspectors });
+        expect((await session.download(target, { body })).result).toBe('Rejected');
+        await made.trustRelease(session);
+        const { artifact, result, vouched } = await session.download(target, { body });
+        expect(result).toBe('Approved');
+        expect(vouched).toHaveLength(1);
+        expect(artifact.get('apt.release')).toMatchObject({
+          metadata: {
+            type: 'application/x.apt.index',
+            name: path.replace(/^.*\//, '').replace(/\.[gx]z$/, ''),
+            vendor: 'Test',
+          },
+          annotations: { 'file-path': path },
+          vouchedBy: [{ kind: 'artifact', inspector: 'apt.release' }],
+        });
+        expect((await session.download(target, { body: `${body}!` })).result).toBe('Rejected');
+      }
+    },
+  );
 
   it('keeps both releases of a suite when the mirror moves on within a session', async () => {
     const newer = await createScenario({

@@ -9,6 +9,7 @@ import {
   claimIndex,
   describeListed,
   describePlace,
+  familyOfListed,
   type ListedIndex,
   linkTo,
   releaseScope,
@@ -17,7 +18,7 @@ import {
 } from './index-check.js';
 import { type CheckedRelease, checkReleaseFile, checkReleaseSignature, readReleaseText } from './release-check.js';
 import { maxReleaseBytes, parseRelease, type ReleaseFile, weighRelease } from './release-file.js';
-import type { Repository } from './repositories.js';
+import { isFlatSuite, type Repository } from './repositories.js';
 
 /** What a claimed request asks for. */
 export type ReleaseExpected =
@@ -27,8 +28,10 @@ export type ReleaseExpected =
 /** Reads a release again whose signature this session has checked. */
 const releaseCatalog: CatalogParser<ReleaseFile> = {
   kind: 'apt.release',
-  async parse(bytes, _ref, signal) {
-    return parseRelease(await readReleaseText(await readBounded(bytes, signal)));
+  async parse(bytes, ref, signal) {
+    return parseRelease(await readReleaseText(await readBounded(bytes, signal)), {
+      isFlat: isFlatSuite(ref.attributes?.suite ?? ''),
+    });
   },
   weigh: weighRelease,
 };
@@ -79,7 +82,7 @@ export function aptRelease(repositories: readonly Repository[]): Inspector<Relea
 async function inspectIndex(target: IndexTarget, artifact: ArtifactView, context: InspectionContext) {
   const check = await checkIndex(target, artifact, context);
   if (!check.ok) return rejected(check.reason, { annotations: check.annotations });
-  if (target.family === 'listed') return approveListed(check.listed);
+  if (familyOfListed(target, check.listed) === 'listed') return approveListed(check.listed);
   return unknown(`listed in a trusted release as ${check.listed.entry.path}`, {
     annotations: describeListed(check.listed),
   });

@@ -12,7 +12,10 @@ export interface Repository {
    * may describe the base, with or without the slash, or whole URLs below it.
    */
   allowsBase(base: string, normalizedUrl: string): boolean;
+  /** A suite as a source line names it; one with a slash at its end is a flat repository's directory. */
   allowsSuite(suite: string): boolean;
+  /** Directories below the base with a release and indexes side by side, as configured: `./`, `/`, `stable/`. */
+  readonly flatSuites: readonly string[];
   allowsComponent(component: string): boolean;
   /** What its indexes are kept under: the base URL, or the alias that several mirrors share. */
   originOf(base: string): string;
@@ -40,7 +43,8 @@ export async function aptKeyProblems(config: InspectorsConfig): Promise<readonly
 
 function compile(name: string, repository: AptRepository): Repository {
   const urls = repository.urls.map(compileUrlGlob);
-  const suites = repository.suites.map(compileUrlGlob);
+  const flatSuites = repository.suites.filter(isFlatSuite);
+  const suites = repository.suites.filter((suite) => !isFlatSuite(suite)).map(compileUrlGlob);
   const components = repository.components.map(compileUrlGlob);
   const alias = repository['base-url-alias'];
   let keys: Promise<KeyRing> | undefined;
@@ -48,7 +52,8 @@ function compile(name: string, repository: AptRepository): Repository {
     name,
     allowExpired: repository['allow-expired'],
     allowsBase: (base, url) => matchesAny(urls, base) || matchesAny(urls, `${base}/`) || matchesAny(urls, url),
-    allowsSuite: (suite) => matchesAny(suites, suite),
+    flatSuites,
+    allowsSuite: (suite) => (isFlatSuite(suite) ? flatSuites.includes(suite) : matchesAny(suites, suite)),
     allowsComponent: (component) => matchesAny(components, component),
     originOf: (base) => alias ?? base,
     keys() {
@@ -56,6 +61,16 @@ function compile(name: string, repository: AptRepository): Repository {
       return keys;
     },
   };
+}
+
+/** Source lines end the directory of a flat repository with a slash; nothing else tells it from a suite. sources.list(5) */
+export function isFlatSuite(suite: string): boolean {
+  return suite.endsWith('/');
+}
+
+/** Segments of a flat repository's directory below its base. */
+export function flatSegments(suite: string): readonly string[] {
+  return suite.split('/').filter((segment) => segment !== '' && segment !== '.');
 }
 
 function matchesAny(globs: readonly UrlGlob[], text: string): boolean {

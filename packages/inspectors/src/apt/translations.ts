@@ -1,13 +1,15 @@
 import type { Inspector } from '../inspector.js';
+import { jsonDerivation } from '../json-derivation.js';
 import { approved, rejected } from '../opinions.js';
 import type { IndexTarget } from './apt-url.js';
 import { decompressAny } from './bytes/decompress.js';
 import { createLineSplitter } from './bytes/line-splitter.js';
 import { FormatProblem, quote } from './format-problem.js';
-import { checkIndex, claimIndex, linkTo } from './index-check.js';
+import { checkIndex, claimIndex, linkTo, refuseIndex } from './index-check.js';
 import type { Repository } from './repositories.js';
 
 const maxTranslationBytes = 512 * 2 ** 20;
+const descriptionCount = jsonDerivation<number>('apt.translations/1');
 
 /** `apt.translations`: translated package descriptions that a trusted release lists. */
 export function aptTranslations(repositories: readonly Repository[]): Inspector<IndexTarget> {
@@ -17,12 +19,14 @@ export function aptTranslations(repositories: readonly Repository[]): Inspector<
     async inspectArtifact(artifact, expected, context) {
       if (!expected) return undefined;
       const check = await checkIndex(expected, artifact, context);
-      if (!check.ok) return rejected(check.reason, { annotations: check.annotations });
+      if (!check.ok) return refuseIndex(expected, check);
       const { release, entry, place } = check.listed;
       try {
         const { signal } = context;
-        const bytes = decompressAny(check.reading.open(), { maxBytes: maxTranslationBytes, signal });
-        const count = await countTranslations(bytes, signal);
+        const count = await context.derived(descriptionCount, entry.sha256, () => {
+          const bytes = decompressAny(check.reading.open(), { maxBytes: maxTranslationBytes, signal });
+          return countTranslations(bytes, signal);
+        });
         return approved(`holds ${count} descriptions and is listed in a trusted release`, {
           metadata: {
             type: 'application/x.apt.translation',

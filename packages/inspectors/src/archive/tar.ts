@@ -47,21 +47,29 @@ export async function walkTar(
         throw error;
       }
       body.resume();
+      await ended;
     };
-    body.on('end', () => next());
+    const ended = new Promise((resolve) => body.once('end', resolve).once('close', resolve));
     body.on('error', () => {});
-    step().catch((error: unknown) => reader.destroy(error instanceof Error ? error : new Error(String(error))));
+    step().then(
+      () => next(),
+      (error: unknown) => reader.destroy(error instanceof Error ? error : new Error(String(error))),
+    );
   });
   try {
     await pipeline(await expandMaybeGzip(source, limits), reader as unknown as NodeJS.WritableStream, { signal });
   } catch (error) {
-    if (visitorFault) throw visitorFault.error;
     if (signal.aborted) throw signal.reason;
-    if (error instanceof ArchiveError) throw error;
-    throw new ArchiveError(`the archive is damaged: ${(error as Error).message}`, { cause: error });
+    if (visitorFault) throw visitorFault.error;
+    throw damaged(error);
   } finally {
     source.destroy();
   }
+}
+
+function damaged(error: unknown): ArchiveError {
+  if (error instanceof ArchiveError) return error;
+  return new ArchiveError(`the archive is damaged: ${(error as Error).message}`, { cause: error });
 }
 
 function toMember(headers: Header, body: Readable): TarMember {
@@ -78,7 +86,8 @@ function toMember(headers: Header, body: Readable): TarMember {
       await new Promise<void>((resolve, reject) => {
         body.on('end', resolve);
         body.on('close', resolve);
-        body.on('error', reject);
+        // What is wrong with the archive further down shows here, in the middle of a visit.
+        body.on('error', (error) => reject(damaged(error)));
       });
       return Buffer.concat(chunks);
     },

@@ -3,7 +3,7 @@ import type { GenericFile } from '@waybill/contracts';
 import { describe, expect, it } from 'vitest';
 import { describeInspector } from '../../test/describe-inspector.js';
 import { createFakeSession } from '../../test/fake-session.js';
-import { digestsOf } from '../../test/fakes.js';
+import { digestsOf, fakeRequest } from '../../test/fakes.js';
 import { globVariants } from '../url-globs.js';
 import { genericFile } from './file.js';
 
@@ -135,4 +135,23 @@ describe('a pin', () => {
     ['http://h/x', ['http://h/x']],
     ['**', ['**']],
   ])('of %s matches %j', (pattern, variants) => expect(globVariants(pattern)).toEqual(variants));
+});
+
+describe('the query of a pinned URL', () => {
+  const query = (url: string) => ({ url, sha256 });
+  const inspector = genericFile({
+    generic: {
+      files: [
+        query('https://files.example/a?sig=1'),
+        query('https://files.example/b\\?sig=1'),
+        query('http://files.example/*'),
+      ],
+    },
+  });
+  it.each<[string, string, readonly string[] | undefined]>([
+    ['pinned to the letter', 'https://files.example/a?sig=1', ['query']],
+    ['pinned with an escape', 'https://files.example/b?sig=1', ['query']],
+    ['that a wildcard took in', 'http://files.example/x?loot=1', undefined],
+    ['where there is none', 'http://files.example/x', undefined],
+  ])('%s', (_name, url, needs) => expect(inspector.inspectRequest(fakeRequest(url))?.needs).toEqual(needs));
 });

@@ -70,11 +70,12 @@ function links(wants: readonly string[], listed: readonly ListedWant[]): VouchLi
 }
 
 /** What HEAD points to when it was wanted, else the first want. */
-function mainWant(wants: readonly string[], listed: readonly ListedWant[]): string {
+export function mainWant(wants: readonly string[], listed: readonly ListedWant[]): string {
   return listed.find(({ refs }) => refs.includes('HEAD'))?.oid ?? (wants[0] as string);
 }
 
-function tagOf(oid: string, listed: readonly ListedWant[]): string | undefined {
+/** A tag that points to the object. */
+export function tagOf(oid: string, listed: readonly ListedWant[]): string | undefined {
   const tags = listed
     .filter((want) => want.oid === oid)
     .flatMap(({ refs }) => refs.filter((ref) => ref.startsWith('refs/tags/')));

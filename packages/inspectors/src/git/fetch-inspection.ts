@@ -1,6 +1,7 @@
 import type { ArtifactInspection, ArtifactView, InspectionContext } from '@waybill/contracts';
 import { approved, rejected } from '../opinions.js';
-import { approveFetch, fetchResultType } from './fetch-approval.js';
+import { lendCheckout } from './checkout.js';
+import { approveFetch, fetchResultType, mainWant, tagOf } from './fetch-approval.js';
 import { type FetchResult, readFetchResult } from './fetch-result.js';
 import { listedWants } from './listed-wants.js';
 import { earlierPacks } from './pack-catalog.js';
@@ -73,6 +74,8 @@ async function inspectPack(
   const absent = (await scratch.missing(wants)).filter((oid) => !request.haves.includes(oid));
   if (absent.length > 0) return unproven(absent, base.isComplete);
   const listed = await listedWants(context, question.repository.url, wants);
+  const [revision, tag] = [mainWant(wants, listed), tagOf(mainWant(wants, listed), listed)];
+  lendCheckout(question.artifact, scratch, { repository: question.repository.url, revision, tag });
   return approveFetch(question, {
     wants,
     listed,

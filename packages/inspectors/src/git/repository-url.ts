@@ -8,7 +8,7 @@ export interface AllowedRepository {
   readonly host: string;
   /** Last path segment without `.git`. */
   readonly name: string;
-  /** The trust root: `git.urls[<index>]`. */
+  /** The trust root: `git.urls[<index>]`, or that of another section. */
   readonly origin: VouchLink;
 }
 
@@ -16,12 +16,12 @@ export interface AllowedRepository {
 export type RepositoryMatcher = (request: RequestView, service: string) => AllowedRepository | undefined;
 
 /**
- * Globs match origin and path of the request without its query, as written in `git.urls`; the repository's own URL (without the
+ * Globs match origin and path of the request without its query, as written in the section's `urls`; the repository's own URL (without the
  * service) does too.
  * @throws PolicyError POLICY_GLOB_INVALID
  */
-export function repositoryMatcher(config: InspectorsConfig): RepositoryMatcher {
-  const globs: readonly UrlGlob[] = (config.git?.urls ?? []).map(compileUrlGlob);
+export function repositoryMatcher(config: InspectorsConfig, section: 'git' | 'crafts' = 'git'): RepositoryMatcher {
+  const globs: readonly UrlGlob[] = (config[section]?.urls ?? []).map(compileUrlGlob);
   return ({ url }, service) => {
     const bare = new URL(url);
     bare.search = '';
@@ -34,7 +34,7 @@ export function repositoryMatcher(config: InspectorsConfig): RepositoryMatcher {
       url: repository,
       host: url.hostname,
       name: nameOf(repository, url.hostname),
-      origin: { kind: 'origin', id: `git.urls[${index}]`, name: glob.source },
+      origin: { kind: 'origin', id: `${section}.urls[${index}]`, name: glob.source },
     };
   };
 }

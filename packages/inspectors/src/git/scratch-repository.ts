@@ -45,6 +45,13 @@ export interface ScratchRepository {
   addPack(pack: AsyncIterable<Buffer>, check: 'links' | 'objects'): Promise<PackFacts>;
   /** Those of the objects that are not there. */
   missing(oids: readonly string[]): Promise<string[]>;
+  /** Ids of the regular files among these paths of a commit's tree; none for what is no commit. */
+  files(commit: string, paths: readonly string[]): Promise<ReadonlyMap<string, string>>;
+  /**
+   * A file's text, wrong UTF-8 replaced; undefined when it is not there.
+   * @throws GitFormatError when it is longer than `maxBytes`
+   */
+  read(oid: string, maxBytes: number): Promise<string | undefined>;
 }
 
 export interface PackFacts {
@@ -108,6 +115,22 @@ export async function createScratchRepository(options: ScratchRepositoryOptions)
         done.stdout.split('\n').map((line) => /^([0-9a-f]+) (?:commit|tag|tree|blob) /.exec(line)?.[1]),
       );
       return oids.filter((oid) => !present.has(oid));
+    },
+
+    async files(commit, paths) {
+      const done = await git(['ls-tree', '-z', '--full-tree', commit, '--', ...paths]);
+      if (done.status !== 0) return new Map();
+      const entries = done.stdout.split('\0').map((line) => /^100\d{3} blob ([0-9a-f]+)\t(.*)$/s.exec(line));
+      return new Map(entries.flatMap((entry) => (entry ? [[entry[2] as string, entry[1] as string]] : [])));
+    },
+
+    async read(oid, maxBytes) {
+      const checked = await git(['cat-file', '--batch-check'], `${oid}\n`);
+      const size = /^[0-9a-f]+ blob (\d+)$/.exec(checked.stdout.trim())?.[1];
+      if (size === undefined) return undefined;
+      if (Number(size) > maxBytes) throw new GitFormatError(`a file of ${size} bytes, allowed are ${maxBytes}`);
+      const done = await git(['cat-file', 'blob', oid]);
+      return done.status === 0 ? done.stdout : undefined;
     },
   };
 }

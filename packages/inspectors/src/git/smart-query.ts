@@ -7,6 +7,8 @@ import { type Advertisement, readAdvertisement, refsKind, refsParser, refsScope 
 import { type AllowedRepository, repositoryMatcher } from './repository-url.js';
 
 const service = 'info/refs';
+/** As git itself asks; anything more would carry something out. */
+const query = '?service=git-upload-pack';
 const contentType = 'application/x-git-upload-pack-advertisement';
 
 /**
@@ -37,7 +39,8 @@ export function gitSmartQuery(config: InspectorsConfig): Inspector<AllowedReposi
       if (request.method !== 'GET' && request.method !== 'HEAD') {
         return rejectedRequest(`expected GET of ${service}, found ${request.method}`, notes);
       }
-      return pending(`refs of ${repository.name}, allowed by ${originId(repository)}`, repository, notes);
+      const inspection = pending(`refs of ${repository.name}, allowed by ${originId(repository)}`, repository, notes);
+      return request.url.search === query ? { ...inspection, needs: ['query'] } : inspection;
     },
     async inspectArtifact(artifact, repository) {
       if (!repository) return undefined;

@@ -60,7 +60,8 @@ export function gitUploadPack(config: InspectorsConfig): Inspector<Expected> {
       const notes = { ...basics, ...describe(request) };
       if (request.command === 'other')
         return unknownRequest(`the command ${JSON.stringify(request.name.slice(0, 100))} is not supported`, notes);
-      return pending(`${request.command} of ${repository.name}`, { repository, request }, notes);
+      const inspection = pending(`${request.command} of ${repository.name}`, { repository, request }, notes);
+      return { ...inspection, needs: ['method', 'body'] };
     },
     async inspectArtifact(artifact, expected, context) {
       if (!expected) return undefined;

@@ -5,7 +5,13 @@ import { npmAdvisories } from './advisories.js';
 const registry = 'https://registry.example/npm';
 const config: InspectorsConfig = { npm: { registries: { default: { url: registry, tarballs: [] } } } };
 const url = `${registry}/-/npm/v1/security/advisories/bulk`;
-const request = { url, method: 'POST' };
+const request = { url, method: 'POST', body: '{"pad":["1.0.0"],"@scope/left":["2.0.0-rc.1","1.0.0beta"]}' };
+const audits = { url: `${registry}/-/npm/v1/security/audits/quick`, method: 'POST' };
+const refused = (body: string | undefined, reason: RegExp, to: { url: string; method: string } = request) => ({
+  request: { url: to.url, method: to.method, ...(body !== undefined && { body }) },
+  claim: 'Rejected' as const,
+  claimReason: reason,
+});
 
 describeInspector({
   id: 'npm.advisories',
@@ -23,13 +29,27 @@ describeInspector({
     { name: 'none', request, response: { body: '{}' }, opinion: 'Approved', annotations: { entries: 0 } },
     {
       name: 'the older report',
-      request: { url: `${registry}/-/npm/v1/security/audits/quick`, method: 'POST' },
+      request: {
+        ...audits,
+        body: '{"name":"app","requires":{},"dependencies":{},"metadata":{"npm_version":"6.14.0"}}',
+      },
       response: { body: '{"actions":[],"advisories":{}}' },
       opinion: 'Approved',
     },
     { name: 'GET', request: url, claim: 'Rejected', claimReason: /asked for with POST, found GET/ },
     { name: 'another registry', request: { ...request, url: url.replace('/npm/-/', '/-/') }, claim: 'unclaimed' },
     { name: 'another endpoint', request: { ...request, url: `${registry}/-/npm/v1/login` }, claim: 'unclaimed' },
+    { name: 'no body', ...refused(undefined, /no body that can be inspected/) },
+    { name: 'a body that is no JSON', ...refused('-----BEGIN KEY-----', /not JSON/) },
+    { name: 'a body that is no object', ...refused('["pad"]', /not an object/) },
+    { name: 'a body with other names', ...refused('{"a secret":["1.0.0"]}', /"a secret", which is no package/) },
+    { name: 'a body with other values', ...refused('{"pad":"c2VjcmV0"}', /something else than versions of "pad"/) },
+    { name: 'a body with no versions', ...refused('{"pad":["c2VjcmV0"]}', /something else than versions/) },
+    { name: 'an audit with more', ...refused('{"name":"app","loot":"x"}', /the member "loot"/, audits) },
+    {
+      name: 'an audit with much metadata',
+      ...refused(JSON.stringify({ metadata: { loot: 'x'.repeat(2000) } }), /metadata has more/, audits),
+    },
     {
       name: 'not JSON',
       request,

@@ -2,15 +2,13 @@ import type { InspectorsConfig } from '@waybill/contracts';
 import type { Inspector } from '../inspector.js';
 import { JsonProjectionError, projectJson } from '../json-projection.js';
 import { approved, pending, rejected, rejectedRequest } from '../opinions.js';
+import { advisoriesRequestFault } from './advisories-request.js';
 import { originLink } from './packument.js';
 import { locate, npmRegistries, type Registry } from './registries.js';
 
 /** What `npm audit` asks, and every `npm install` and `npm ci` with it: the bulk endpoint, and the older full reports. */
-const endpoints = new Set([
-  '-/npm/v1/security/advisories/bulk',
-  '-/npm/v1/security/audits',
-  '-/npm/v1/security/audits/quick',
-]);
+const bulk = '-/npm/v1/security/advisories/bulk';
+const endpoints = new Set([bulk, '-/npm/v1/security/audits', '-/npm/v1/security/audits/quick']);
 
 /**
  * Security advisories of a configured registry for a list of packages. They tell about packages and bring none in, so a JSON
@@ -26,7 +24,10 @@ export function npmAdvisories(config: InspectorsConfig): Inspector<Registry> {
       if (request.method !== 'POST') {
         return rejectedRequest(`advisories are asked for with POST, found ${request.method}`);
       }
-      return pending(`advisories of ${located.registry.id}`, located.registry, { registry: located.registry.id });
+      const fault = advisoriesRequestFault(request.body, located.path === bulk);
+      if (fault !== undefined) return rejectedRequest(`not a question for advisories: ${fault}`);
+      const notes = { registry: located.registry.id };
+      return { ...pending(`advisories of ${notes.registry}`, located.registry, notes), needs: ['method', 'body'] };
     },
     async inspectArtifact(artifact, registry) {
       if (!registry) return undefined;

@@ -3,6 +3,7 @@ import type { ArtifactMetadata } from '@waybill/contracts';
 import { formatPurl, stripControl } from '@waybill/contracts';
 import { ArchiveError, type ArchiveLimits } from '../archive/expand.js';
 import { pathEscapes, type TarMember, walkTar } from '../archive/tar.js';
+import { jsonDerivation } from '../json-derivation.js';
 import { normalizeLicense } from '../license.js';
 import { splitName } from './registry-path.js';
 
@@ -10,8 +11,16 @@ import { splitName } from './registry-path.js';
 export interface PackageManifest {
   readonly name: string;
   readonly version: string;
+  /** Those that {@link manifestMetadata} reads. */
   readonly fields: Readonly<Record<string, unknown>>;
 }
+
+const keptFields = ['description', 'author', 'license', 'licenses'] as const;
+/** Of a text a report shows less. */
+const longestField = 8_192;
+
+/** The manifest of a tarball, by the digest of the tarball: most of its inspection is unpacking. */
+export const manifestDerivation = jsonDerivation<PackageManifest>('npm.tarball/1');
 
 /** Larger manifests are hostile. */
 const manifestBytes = 8 * 2 ** 20;
@@ -72,7 +81,11 @@ function parseManifest(bytes: Buffer): PackageManifest {
   if (typeof fields.name !== 'string' || typeof fields.version !== 'string') {
     throw new ArchiveError('package.json has no name or no version');
   }
-  return { name: fields.name, version: fields.version, fields };
+  const kept = keptFields.flatMap((name) => {
+    const value = typeof fields[name] === 'string' ? fields[name].slice(0, longestField) : fields[name];
+    return value === undefined || JSON.stringify(value).length > 8 * longestField ? [] : [[name, value] as const];
+  });
+  return { name: fields.name, version: fields.version, fields: Object.fromEntries(kept) };
 }
 
 /** What the report says of a package, from its own manifest. */

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { JsonValue } from '@waybill/contracts';
+import type { Derivation, JsonValue } from '@waybill/contracts';
 import { type JsonAction, type JsonKind, projectJson } from '../json-projection.js';
 
 /** What a packument says of one version's tarball. */
@@ -24,6 +24,31 @@ export interface PackumentDocument {
   /** Entries whose name or version contradict the document; the first few, for people. */
   readonly contradictions: readonly string[];
 }
+
+/** A document with so many versions takes longer to read than a file with what is kept of it. */
+const manyVersions = 32;
+
+/** What is kept of a document, by the digest of the document. */
+export const packumentDerivation: Derivation<PackumentDocument> = {
+  id: 'npm.packument/1',
+  weigh({ versions, distTags, description = '' }) {
+    let weight = 1_000 + 2 * description.length + 200 * distTags.size;
+    for (const { tarball = '', integrity = '', shasum = '' } of versions.values()) {
+      weight += 400 + tarball.length + integrity.length + shasum.length;
+    }
+    return weight;
+  },
+  pack: (document) =>
+    document.versions.size < manyVersions
+      ? undefined
+      : Buffer.from(
+          JSON.stringify({ ...document, distTags: [...document.distTags], versions: [...document.versions] }),
+        ),
+  unpack(bytes) {
+    const { distTags, versions, ...rest } = JSON.parse(Buffer.from(bytes).toString('utf8'));
+    return { ...rest, distTags: new Map(distTags), versions: new Map(versions) };
+  },
+};
 
 /** Packuments of tens of megabytes exist; more than this does not. */
 export const packumentBytes = 256 * 2 ** 20;

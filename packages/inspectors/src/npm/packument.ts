@@ -2,6 +2,7 @@ import type {
   ArtifactInspection,
   ArtifactView,
   CatalogOffer,
+  InspectionContext,
   InspectorsConfig,
   JsonValue,
   VouchLink,
@@ -19,7 +20,7 @@ import {
   packumentScope,
   toCatalog,
 } from './packument-catalog.js';
-import { type PackumentDocument, readPackument } from './packument-document.js';
+import { type PackumentDocument, packumentDerivation, readPackument } from './packument-document.js';
 import { locate, npmRegistries, type Registry } from './registries.js';
 import { isVersion, type NpmResource, parseRegistryPath, splitName } from './registry-path.js';
 
@@ -56,13 +57,13 @@ export function npmPackument(config: InspectorsConfig): Inspector<Expected> {
         notes,
       );
     },
-    async inspectArtifact(artifact, expected) {
+    async inspectArtifact(artifact, expected, context) {
       if (!expected) return undefined;
       const { registry, resource } = expected;
       try {
         return resource.kind === 'dist-tags'
           ? await inspectTags(artifact, registry, resource.name)
-          : inspectDocument(await readPackument(artifact.open()), registry, resource);
+          : inspectDocument(await readDocument(artifact, context), registry, resource);
       } catch (error) {
         const isOurs = error instanceof JsonProjectionError || error instanceof SyntaxError;
         if (!isOurs) throw error;
@@ -70,6 +71,13 @@ export function npmPackument(config: InspectorsConfig): Inspector<Expected> {
       }
     },
   };
+}
+
+/** By the digest of the bytes, unless those are encoded: their digest would have to be computed first. */
+function readDocument(artifact: ArtifactView, context: InspectionContext): Promise<PackumentDocument> {
+  const read = () => readPackument(artifact.open());
+  if (artifact.contentEncoding !== undefined) return read();
+  return context.derived(packumentDerivation, artifact.digests.sha256, read);
 }
 
 function inspectDocument(

@@ -1,5 +1,6 @@
 import type { InspectorsConfig } from '@waybill/contracts';
 import { compileUrlGlob, normalizeUrl, type UrlGlob } from '@waybill/policy';
+import { type RegistryKey, registryKey } from './signatures.js';
 
 /** A configured npm registry. */
 export interface Registry {
@@ -12,14 +13,19 @@ export interface Registry {
   readonly base: string;
   /** Where else tarballs may lie. */
   readonly tarballs: readonly UrlGlob[];
+  readonly signatures: 'off' | 'verify' | 'require';
+  /** Configured ones; empty when those count that the registry lists. */
+  readonly keys: readonly RegistryKey[];
 }
 
 /**
  * The configured registries, those with the longest base first so that the closest one answers.
  * @throws PolicyError POLICY_GLOB_INVALID
+ * @throws SignatureFormatError for a configured key that cannot be read
  */
 export function npmRegistries(config: InspectorsConfig): readonly Registry[] {
-  const registries = Object.entries(config.npm?.registries ?? {}).map(([name, { url, tarballs }]): Registry => {
+  const registries = Object.entries(config.npm?.registries ?? {}).map(([name, registry]): Registry => {
+    const { url, tarballs, signatures = 'off', keys = [] } = registry;
     const base = new URL(url);
     base.search = '';
     base.hash = '';
@@ -30,6 +36,8 @@ export function npmRegistries(config: InspectorsConfig): readonly Registry[] {
       url: base,
       base: normalizeUrl(base),
       tarballs: tarballs.map(compileUrlGlob),
+      signatures,
+      keys: keys.map(({ keyid, key, expires }) => registryKey(keyid, key, expires)),
     };
   });
   return registries.sort((a, b) => b.base.length - a.base.length);

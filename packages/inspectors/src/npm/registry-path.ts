@@ -16,7 +16,7 @@ export interface TarballResource {
 const part = /^[A-Za-z0-9~!'()*-][A-Za-z0-9~!'()*._-]{0,213}$/;
 const reserved = new Set(['node_modules', 'favicon.ico']);
 /** Registries still list versions from before they were checked, such as `1.0.0beta`. */
-const looseVersion = /^\d+\.\d+\.\d+[0-9A-Za-z.+-]*$/;
+const looseVersion = /^\d+\.\d+\.\d[0-9A-Za-z.+-]*$/;
 
 /**
  * Reads the part of a URL path behind the registry's base: `<name>`, `@scope/name`, `@scope%2fname`, `<name>/<version or tag>`,

@@ -1,20 +1,22 @@
 import {
   type ArtifactInspection,
   type ArtifactView,
-  type BodyDigests,
   type Digest,
   formatDigest,
   type InspectionContext,
   type InspectorsConfig,
-  matchesDigest,
+  isBodyDigestAlgorithm,
 } from '@waybill/contracts';
 import { ArchiveError, type ArchiveLimits, archiveLimits } from '../archive/expand.js';
+import { type Digestible, decodedDigests, hasDigest } from '../has-digest.js';
 import type { Inspector } from '../inspector.js';
+import { lockedPackages } from '../lock-files/lock-files.js';
 import { approved, pending, rejected, rejectedRequest } from '../opinions.js';
-import { manifestMetadata, type PackageManifest, readManifest } from './package-json.js';
+import { manifestDerivation, manifestMetadata, type PackageManifest, readManifest } from './package-json.js';
 import type { ListedTarball } from './packument-catalog.js';
 import { npmRegistries } from './registries.js';
 import { locateTarball, type TarballPlace } from './tarball-place.js';
+import { judgeSignature } from './tarball-signature.js';
 import { fetchVoucher, findVouchers, type Voucher } from './tarball-vouchers.js';
 
 /**
@@ -26,6 +28,7 @@ export function npmTarball(
   { limits = archiveLimits }: { readonly limits?: ArchiveLimits } = {},
 ): Inspector<readonly TarballPlace[]> {
   const registries = npmRegistries(config);
+  const locked = lockedPackages(config);
   return {
     id: 'npm.tarball',
     inspectRequest(request) {
@@ -44,14 +47,15 @@ export function npmTarball(
       return pending(`${what} from ${first.registry.id}`, places, notes);
     },
     async vouchedDigests(_request, places, context) {
-      const vouchers = await findVouchers(places, context);
+      const known = await findVouchers(places, context, locked);
+      const vouchers = known.length === 0 && context.mayFetch ? await fetchVoucher(places, context) : known;
       return vouchers
         .filter(({ listed }) => listed.digests.length > 0)
         .map(({ listed, link }) => ({ digests: listed.digests, vouchedBy: link }));
     },
     async inspectArtifact(artifact, places, context) {
       if (!places) return undefined;
-      const known = await findVouchers(places, context);
+      const known = await findVouchers(places, context, locked);
       const vouchers = known.length > 0 ? known : await fetchVoucher(places, context);
       if (vouchers.length === 0) return notVouched(places);
       return inspectTarball(artifact, { vouchers, limits, context });
@@ -70,7 +74,7 @@ async function inspectTarball(
   { vouchers, limits, context }: Question,
 ): Promise<ArtifactInspection> {
   const match = await findMatch(artifact, vouchers);
-  if (!match) return mismatch(artifact, vouchers);
+  if (!match) return await mismatch(artifact, vouchers);
   const { voucher, digest, isDecoded } = match;
   const { listed, link, annotations } = voucher;
   const notes = {
@@ -81,21 +85,26 @@ async function inspectTarball(
   };
   let manifest: PackageManifest;
   try {
-    manifest = await readManifest(isDecoded ? artifact.open() : artifact.openRaw(), { limits, signal: context.signal });
+    const { sha256 } = isDecoded ? (await artifact.decoded()).digests : artifact.digests;
+    manifest = await context.derived(manifestDerivation, sha256, () =>
+      readManifest(isDecoded ? artifact.open() : artifact.openRaw(), { limits, signal: context.signal }),
+    );
   } catch (error) {
     if (!(error instanceof ArchiveError)) throw error;
     return rejected(`${listed.name}@${listed.version}: ${error.message}`, { annotations: notes });
   }
+  const signature = await judgeSignature(voucher, digest, context);
+  if (signature.fault !== undefined) return rejected(signature.fault, { annotations: notes, hint: signature.hint });
   if (manifest.name !== listed.name || plainVersion(manifest.version) !== plainVersion(listed.version)) {
     const found = JSON.stringify(`${manifest.name}@${manifest.version}`.slice(0, 300));
     return rejected(`expected ${listed.name}@${listed.version}, the archive holds ${found}`, { annotations: notes });
   }
   return approved(
-    `${digest.algorithm} of ${listed.name}@${listed.version} as its packument lists it, name and version match`,
+    `${digest.algorithm} of ${listed.name}@${listed.version} as ${sourceOf(voucher)} lists it, name and version match`,
     {
       metadata: manifestMetadata({ ...manifest, version: listed.version }, voucher.registry.host),
-      vouchedBy: [link],
-      annotations: notes,
+      vouchedBy: [link, ...signature.vouchedBy],
+      annotations: { ...notes, ...signature.annotations },
     },
   );
 }
@@ -106,33 +115,43 @@ async function findMatch(
   vouchers: readonly Voucher[],
 ): Promise<{ voucher: Voucher; digest: Digest; isDecoded: boolean } | undefined> {
   for (const voucher of vouchers) {
-    const raw = matchStrongest(voucher.listed, artifact.digests);
+    const raw = await matchStrongest(voucher.listed, artifact);
     if (raw) return { voucher, digest: raw, isDecoded: false };
   }
   if (artifact.contentEncoding === undefined) return undefined;
-  const { digests } = await artifact.decoded();
+  const plain = await decodedDigests(artifact);
   for (const voucher of vouchers) {
-    const decoded = matchStrongest(voucher.listed, digests);
+    const decoded = await matchStrongest(voucher.listed, plain);
     if (decoded) return { voucher, digest: decoded, isDecoded: true };
   }
   return undefined;
 }
 
 /** Weaker digests do not count beside a stronger one; several of the strongest algorithm are alternatives. */
-function matchStrongest({ digests }: ListedTarball, actual: BodyDigests): Digest | undefined {
-  return digests.find((digest) => digest.algorithm === digests[0]?.algorithm && matchesDigest(digest, actual) === true);
+async function matchStrongest({ digests }: ListedTarball, actual: Digestible): Promise<Digest | undefined> {
+  for (const digest of digests) {
+    if (digest.algorithm === digests[0]?.algorithm && (await hasDigest(actual, digest))) return digest;
+  }
+  return undefined;
 }
 
-function mismatch(artifact: ArtifactView, vouchers: readonly Voucher[]): ArtifactInspection {
+async function mismatch(artifact: ArtifactView, vouchers: readonly Voucher[]): Promise<ArtifactInspection> {
   const { listed } = vouchers[0] as Voucher;
   const [wanted] = listed.digests;
   const name = `${listed.name}@${listed.version}`;
   if (!wanted)
-    return rejected(`the packument gives no digest for ${name}`, { hint: 'pin the file under generic.files' });
-  const algorithm = wanted.algorithm as keyof BodyDigests;
-  return rejected(`expected ${name} with ${formatDigest(wanted)}, found ${algorithm}:${artifact.digests[algorithm]}`, {
+    return rejected(`${sourceOf(vouchers[0] as Voucher)} gives no digest for ${name}`, {
+      hint: 'pin the file under generic.files',
+    });
+  const { algorithm } = wanted;
+  const found = isBodyDigestAlgorithm(algorithm) ? await artifact.digest(algorithm) : 'not computed';
+  return rejected(`expected ${name} with ${formatDigest(wanted)}, found ${algorithm}:${found}`, {
     hint: 'the file differs from what the registry lists: do not use it, and tell whoever runs the registry or mirror',
   });
+}
+
+function sourceOf({ link }: Voucher): string {
+  return link.kind === 'digest' ? 'the lock file' : 'its packument';
 }
 
 function notVouched(places: readonly TarballPlace[]): ArtifactInspection {

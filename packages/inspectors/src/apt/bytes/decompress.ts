@@ -1,14 +1,14 @@
 import { pipeline, Readable } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { FormatProblem, messageOf } from '../format-problem.js';
+import { decodeBzip2 } from './bzip2.js';
 import { decodeXz } from './xz.js';
 
 /** Compressions that apt's files come in and that are read. */
-export type Compression = 'none' | 'gz' | 'xz' | 'zst';
+export type Compression = 'none' | 'gz' | 'xz' | 'zst' | 'bz2';
 
 /** What else the first bytes can show; these are refused by name. */
 const unread: readonly (readonly [magic: string, name: string])[] = [
-  ['BZh', 'bzip2'],
   ['\x04\x22\x4d\x18', 'lz4'],
   ['\x5d\0\0', 'lzma'],
 ];
@@ -22,8 +22,9 @@ export function sniffCompression(head: Uint8Array): Compression {
   if (start.startsWith('\x1f\x8b')) return 'gz';
   if (start.startsWith('\xfd7zXZ\0')) return 'xz';
   if (start.startsWith('\x28\xb5\x2f\xfd')) return 'zst';
+  if (/^BZh[1-9]/.test(start)) return 'bz2';
   const name = unread.find(([magic]) => start.startsWith(magic))?.[1];
-  if (name) throw new FormatProblem(`compressed with ${name}, expected xz, gzip, zstd or no compression`);
+  if (name) throw new FormatProblem(`compressed with ${name}, expected xz, gzip, zstd, bzip2 or no compression`);
   return 'none';
 }
 
@@ -88,6 +89,7 @@ function decoded(
 ): AsyncIterable<Uint8Array> {
   if (compression === 'none') return source;
   if (compression === 'xz') return decodeXz(source, signal);
+  if (compression === 'bz2') return decodeBzip2(source, signal);
   return decodeWithZlib(source, compression);
 }
 

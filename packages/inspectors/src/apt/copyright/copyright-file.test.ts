@@ -147,6 +147,8 @@ describe('spdxOfShortName', () => {
     ['GPL-2+ with OpenSSL exception', 'LicenseRef-GPL-2-with-OpenSSL-exception'],
     ['GPL-99', 'LicenseRef-GPL-99'],
     ['Some (odd) name!', 'LicenseRef-Some-odd-name'],
+    ['constructor', 'LicenseRef-constructor'],
+    ['__proto__', 'LicenseRef-proto'],
     ['0BSD', '0BSD'],
     ['', ''],
     ['…', ''],

@@ -106,11 +106,15 @@ function simple(text: string): string {
   return expression && isSpdx(expression) ? expression : reference(text);
 }
 
+function named(lower: string): string | undefined {
+  return Object.hasOwn(names, lower) ? names[lower] : undefined;
+}
+
 function license1(name: string): string {
   if (name === '') return '';
   const lower = name.toLowerCase();
   if (/^public[- ]domain$/.test(lower)) return 'LicenseRef-public-domain';
-  const known = names[lower] ?? names[lower.replace(/\.0$/, '')];
+  const known = named(lower) ?? named(lower.replace(/\.0$/, ''));
   if (known) return known.includes(' OR ') ? `(${known})` : known;
   const copyleft = gnu.exec(lower);
   if (copyleft) {

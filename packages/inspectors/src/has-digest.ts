@@ -1,0 +1,15 @@
+import { type ArtifactView, type Digest, isBodyDigestAlgorithm } from '@waybill/contracts';
+
+/** Bytes that can be asked for their digests. */
+export type Digestible = Pick<ArtifactView, 'digest'>;
+
+/** Whether the bytes have the digest. One that they were not hashed with is computed now, never taken for a match. */
+export async function hasDigest(bytes: Digestible, { algorithm, hex }: Digest): Promise<boolean> {
+  return isBodyDigestAlgorithm(algorithm) && (await bytes.digest(algorithm)) === hex;
+}
+
+/** The bytes with Content-Encoding removed. */
+export async function decodedDigests(artifact: Pick<ArtifactView, 'decoded'>): Promise<Digestible> {
+  const { digests } = await artifact.decoded();
+  return { digest: async (algorithm) => digests[algorithm] };
+}
