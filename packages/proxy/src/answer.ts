@@ -3,6 +3,7 @@ import { contentCodingOf } from './http/content-coding.js';
 import { headerView } from './http/headers.js';
 import { withoutHopByHop } from './http/hop-by-hop.js';
 import { mediaTypeOf } from './http/media-type.js';
+import type { SpooledBody } from './spooled-body.js';
 import type { Transfer, UpstreamHead } from './upstream/transfer.js';
 
 /** What the upstream answered, its body still on the way. */
@@ -20,6 +21,8 @@ export interface UpstreamAnswer {
   readonly transfer: Transfer;
   /** Status and method allow a body, and none of zero length is announced. */
   readonly mayHaveBody: boolean;
+  /** The body lies in the blob store already, read and verified: nobody was asked, or the upstream called it current. */
+  readonly stored?: { readonly body: SpooledBody; readonly how: 'reused' | 'revalidated' } | undefined;
 }
 
 /** Looks at an upstream's head once. */

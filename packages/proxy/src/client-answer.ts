@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { passableTrailers } from './http/trailers.js';
 import type { ClientConnection } from './incoming.js';
 
 /** Response line and fields for the client. */
@@ -85,7 +86,7 @@ export class ClientAnswer {
   end(body?: Uint8Array | string, trailers?: readonly string[]): void {
     if (!this.isOpen) return;
     if (body !== undefined) this.bytes += Buffer.byteLength(body);
-    if (trailers && trailers.length > 0) this.#response.addTrailers(pairs(trailers));
+    if (trailers && trailers.length > 0) this.#response.addTrailers(pairs(passableTrailers(trailers)));
     if (body === undefined) this.#response.end();
     else this.#response.end(body);
   }

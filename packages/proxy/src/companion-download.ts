@@ -1,6 +1,7 @@
 import type { ArtifactInspections, Claim, RequestView, Result } from '@waybill/contracts';
 import type { UpstreamAnswer } from './answer.js';
 import type { SpooledBody } from './spooled-body.js';
+import type { UpstreamRequest } from './upstream/upstreams.js';
 
 /** A download of our own, made for an inspector. */
 export interface CompanionDownload {
@@ -8,6 +9,7 @@ export interface CompanionDownload {
   readonly endedAt: Date;
   readonly view: RequestView;
   readonly claims: readonly Claim[];
+  readonly outgoing: UpstreamRequest;
   readonly answer: UpstreamAnswer;
   readonly body: SpooledBody;
   /** Filled in once the artifact that needed it is inspected. */

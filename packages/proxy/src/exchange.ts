@@ -1,9 +1,20 @@
-import type { ActiveSession, ArtifactInspections, Claim, Delivery, RequestView, Result } from '@waybill/contracts';
+import {
+  type ActiveSession,
+  type ArtifactInspections,
+  type Claim,
+  type Delivery,
+  type RequestView,
+  type Result,
+  redactUrl,
+  type VouchedDigest,
+} from '@waybill/contracts';
 import type { Decision } from '@waybill/policy';
 import type { UpstreamAnswer } from './answer.js';
 import { ClientAnswer } from './client-answer.js';
 import type { CompanionDownload } from './companion-download.js';
 import type { Incoming } from './incoming.js';
+import type { SessionUse } from './limits/session-use.js';
+import type { Phase, PhaseEnds } from './phases.js';
 import { clientStop, type Stop, type StopFacts } from './stop.js';
 
 /**
@@ -18,30 +29,45 @@ export class Exchange {
   readonly startedMs = performance.now();
 
   session: ActiveSession | undefined;
+  /** What the session has used, where its use is bounded. */
+  use: SessionUse | undefined;
   request: RequestView | undefined;
   claims: readonly Claim[] = [];
   admission: Decision | undefined;
   answer: UpstreamAnswer | undefined;
+  /** What the session vouches for the body, once somebody has asked. */
+  vouched: Promise<readonly VouchedDigest[]> | undefined;
   inspections: ArtifactInspections | undefined;
   delivery: Delivery = 'none';
   /** Of the body that was spooled, when one was. */
   body: { readonly sha256: string; readonly size: number } | undefined;
+  /** The body is a credential, which is kept nowhere. */
+  isSecret = false;
   result: Result | undefined;
   /** Why it ended early, or what strict would have refused. */
   refusal: (StopFacts & { readonly delivered: boolean }) | undefined;
   /** Takes the decision when to send status and fields away from the timer of `armEarlyHeaders`. */
   holdBackHeaders: () => void = () => {};
+  /** Kept only when somebody wants to know. */
+  readonly phaseEnds: PhaseEnds | undefined;
   /** Fetched for the inspectors; recorded together with the artifact that needed them. */
   readonly companions: CompanionDownload[] = [];
+  /** Whether what it came to is recorded, companions included. */
+  isRecorded = false;
 
   #stop: Stop | undefined;
+  #redactedUrl: string | undefined;
   #controller: AbortController | undefined;
   readonly #onStop = new Set<(stop: Stop) => void>();
   readonly #onEnd: (() => void)[] = [];
 
-  constructor(incoming: Incoming, options: { readonly startedAt: Date; readonly stallMs: number }) {
+  constructor(
+    incoming: Incoming,
+    options: { readonly startedAt: Date; readonly stallMs: number; readonly isTimed?: boolean },
+  ) {
     this.incoming = incoming;
     this.startedAt = options.startedAt;
+    this.phaseEnds = options.isTimed ? {} : undefined;
     const { request, response, connection } = incoming;
     this.client = new ClientAnswer(response, { stallMs: options.stallMs, connection });
     request.on('error', () => {});
@@ -54,6 +80,18 @@ export class Exchange {
   get activeSession(): ActiveSession {
     if (!this.session) throw new Error('the exchange is not authenticated yet');
     return this.session;
+  }
+
+  /** Notes that a phase is over. */
+  reached(phase: Phase): void {
+    if (this.phaseEnds) this.phaseEnds[phase] = performance.now() - this.startedMs;
+  }
+
+  /** The URL for records and logs. @param otherwise what to say before the request is described */
+  redactedUrl(otherwise: () => string): string {
+    if (!this.request) return redactUrl(otherwise());
+    this.#redactedUrl ??= redactUrl(this.request.normalizedUrl);
+    return this.#redactedUrl;
   }
 
   /** Aborted when the exchange is broken off. */
@@ -91,15 +129,19 @@ export class Exchange {
   /** Waits for something, but not beyond the end of the exchange. */
   async unlessStopped<Value>(work: Promise<Value>): Promise<Value> {
     this.check();
-    let forget = () => {};
-    const stopped = new Promise<never>((_resolve, reject) => {
-      forget = this.whenStopped(reject);
+    return new Promise((resolve, reject) => {
+      const forget = this.whenStopped(reject);
+      work.then(
+        (value) => {
+          forget();
+          resolve(value);
+        },
+        (error: unknown) => {
+          forget();
+          reject(error);
+        },
+      );
     });
-    try {
-      return await Promise.race([work, stopped]);
-    } finally {
-      forget();
-    }
   }
 
   /** Calls back when the exchange is broken off, at once when it already was; the result takes that back. */

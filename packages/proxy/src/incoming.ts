@@ -11,6 +11,8 @@ export interface Tunnel {
   readonly scheme: 'https' | 'http';
   /** Server name of the client's TLS handshake; undefined when it sent none, or speaks plain HTTP. */
   readonly serverName: string | undefined;
+  /** The Host field that was last found to name the authority, so that each further request is a comparison. */
+  agreedHost?: string | undefined;
 }
 
 /** What one client connection carries from request to request. */

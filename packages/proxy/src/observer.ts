@@ -1,4 +1,6 @@
-import type { Delivery, RefusalPhase, Result, SessionPolicy } from '@waybill/contracts';
+import type { ArtifactInspections, Claim, Delivery, RefusalPhase, Result, SessionPolicy } from '@waybill/contracts';
+import type { LimitName } from './limits/limit-name.js';
+import type { PhaseEnds } from './phases.js';
 
 /** An exchange that is over, for metrics, events and access logs. Text is redacted. */
 export interface ExchangeEvent {
@@ -19,12 +21,20 @@ export interface ExchangeEvent {
   readonly delivery: Delivery;
   /** Of the artifact, when there is one. */
   readonly sha256?: string | undefined;
+  /** Empty for what was refused before; `release` is there when the client got what it was to get. */
+  readonly phaseEnds: PhaseEnds;
+  /** What inspectors said of the request and, when there was one, of the artifact. Not redacted. */
+  readonly claims: readonly Claim[];
+  readonly inspections?: ArtifactInspections | undefined;
   /** Why and where it ended early, or what strict would have refused. */
   readonly refusal?:
     | {
         readonly kind: 'refusal' | 'failure';
         readonly phase: RefusalPhase;
         readonly reason: string;
+        readonly inspector: string | undefined;
+        /** What ran out, when that is why. */
+        readonly limit: LimitName | undefined;
         readonly delivered: boolean;
       }
     | undefined;

@@ -11,7 +11,9 @@ import {
   systemClock,
 } from '@waybill/contracts';
 import { ProxyError } from './errors.js';
+import type { ReadRecordedUse } from './limits/session-use.js';
 import type { ProxyObserver } from './observer.js';
+import { type AnswerMemory, createAnswerMemory } from './reuse/answer-memory.js';
 
 /** Finds all addresses of a name, IPv4 and IPv6. */
 export type Lookup = (host: string) => Promise<readonly LookupAddress[]>;
@@ -32,23 +34,32 @@ export interface UpstreamOptions {
 
 /** Limits of the process, beside those of each session. Sizes in bytes, times in milliseconds. */
 export interface ProxyLimits {
-  /** Client connections; more are turned away at once. */
+  /** Client connections; beyond, the oldest that has shown no credentials goes. A session may have as many as are free. */
   readonly maxConnections: number;
+  /** Exchanges under way; others wait for their turn. A session may have as many as are free. */
+  readonly maxExchanges: number;
+  /** How long an exchange waits for its turn. */
+  readonly turnWaitMs: number;
   /** Request line and header fields, and upstream's header fields. */
   readonly headerBytes: number;
   readonly headerFields: number;
+  /** Target of a request; every glob is matched against all of it. */
+  readonly urlBytes: number;
   /** From connecting (or the last answer in a tunnel) to the end of the next request's header fields. */
   readonly headersTimeoutMs: number;
   /** A tunnel or kept connection without any request. */
   readonly idleTimeoutMs: number;
   /** A client that neither sends the body it announced nor reads the one it asked for. */
   readonly clientStallMs: number;
+  /** Fewer bytes than this of a request body in `clientStallMs` are as good as none. */
+  readonly clientStallBytes: number;
   /** Bodies up to this size stay in memory until they are released. */
   readonly smallBodyBytes: number;
   /** How much of a withheld body is read so that the upstream connection can be used again. */
   readonly drainBytes: number;
   /** Upstream origins with kept connections. */
   readonly origins: number;
+  /** Of all sessions together; one may have as many as are free. */
   readonly connectionsPerOrigin: number;
   /** Records in one transaction. */
   readonly recordBatch: number;
@@ -60,15 +71,19 @@ export interface ProxyLimits {
 
 export const defaultLimits: ProxyLimits = {
   maxConnections: 4096,
+  maxExchanges: 2048,
+  turnWaitMs: 30_000,
   headerBytes: 64 * 1024,
   headerFields: 256,
+  urlBytes: 16 * 1024,
   headersTimeoutMs: 60_000,
   idleTimeoutMs: 120_000,
   clientStallMs: 300_000,
+  clientStallBytes: 1024,
   smallBodyBytes: 256 * 1024,
   drainBytes: 1024 * 1024,
   origins: 256,
-  connectionsPerOrigin: 64,
+  connectionsPerOrigin: 128,
   recordBatch: 256,
   recordQueue: 16_384,
   expansionFactor: 256,
@@ -83,17 +98,23 @@ export interface ProxyOptions {
   readonly blobs: BlobStore;
   readonly store: Pick<SessionStore, 'record' | 'catalogs'>;
   readonly egress: EgressGuard;
+  /** What a session has used according to its records, for quotas that hold over several processes and restarts. */
+  readonly recordedUse?: ReadRecordedUse | undefined;
+  /** Processes that share the sessions: what quotas allow at a time, or in a second, is divided by it. Default 1. */
+  readonly processes?: number | undefined;
   readonly upstream?: UpstreamOptions | undefined;
   readonly limits?: Partial<ProxyLimits> | undefined;
   readonly clock?: Clock | undefined;
   readonly logger?: Logger | undefined;
   readonly observer?: ProxyObserver | undefined;
+  /** Approved answers whose bodies may be reused. Default: those of this process, in memory. */
+  readonly answers?: AnswerMemory | undefined;
 }
 
 /** Options with every default filled in. */
 export type ProxySettings = {
-  readonly [Key in Exclude<keyof ProxyOptions, 'limits'>]-?: NonNullable<ProxyOptions[Key]>;
-} & { readonly limits: ProxyLimits };
+  readonly [Key in Exclude<keyof ProxyOptions, 'limits' | 'recordedUse'>]-?: NonNullable<ProxyOptions[Key]>;
+} & { readonly limits: ProxyLimits; readonly recordedUse: ReadRecordedUse | undefined };
 
 /** @throws ProxyError PROXY_OPTIONS_INVALID */
 export function resolveOptions(options: ProxyOptions): ProxySettings {
@@ -106,9 +127,12 @@ export function resolveOptions(options: ProxyOptions): ProxySettings {
     ...options,
     listen: { host: options.listen.host ?? '127.0.0.1', port },
     limits: { ...defaultLimits, ...Object.fromEntries(given) },
+    recordedUse: options.recordedUse,
+    processes: options.processes ?? 1,
     upstream: options.upstream ?? {},
     clock: options.clock ?? systemClock,
     logger: options.logger ?? silentLogger,
     observer: options.observer ?? {},
+    answers: options.answers ?? createAnswerMemory(),
   };
 }

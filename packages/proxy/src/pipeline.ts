@@ -13,27 +13,33 @@ import { prepare } from './steps/prepare.js';
 import { record } from './steps/record.js';
 import { refuse, refuseCredentials } from './steps/refuse.js';
 import { release } from './steps/release.js';
+import { remember } from './steps/remember.js';
+import { reuse } from './steps/reuse.js';
 import { spool } from './steps/spool.js';
+import { takeTurn } from './steps/take-turn.js';
 
 /**
  * One exchange from top to bottom, a step a line. A step that ends it early throws a `Stop`, and `refuse` is the one place
  * that knows what then happens: record it, tell the client. Never rejects.
  */
 export async function carry(incoming: Incoming, context: ProxyContext): Promise<void> {
-  const { clock, limits } = context.settings;
-  const exchange = new Exchange(incoming, { startedAt: clock.now(), stallMs: limits.clientStallMs });
+  const { clock, limits, observer } = context.settings;
+  const isTimed = observer.exchangeFinished !== undefined;
+  const exchange = new Exchange(incoming, { startedAt: clock.now(), stallMs: limits.clientStallMs, isTimed });
   try {
     const session = await authenticate(exchange, context);
     if (!session) return await refuseCredentials(exchange, context);
+    await takeTurn(exchange, session, context);
     const request = await describe(exchange, session, context);
     const claims = inspectRequest(exchange, session, request.view);
-    admit(exchange, session, claims, request.view);
+    admit(exchange, session, claims, request);
     const outgoing = prepare(session, request);
-    const answer = await fetchUpstream(exchange, context, outgoing);
+    const answer = (await reuse(exchange, context, outgoing)) ?? (await fetchUpstream(exchange, context, outgoing));
     const spooled = await spool(exchange, context, answer);
     const inspections = await inspectArtifact(exchange, context, { answer, spooled });
     const outcome = decide(exchange, { answer, spooled, inspections });
     await record(exchange, context, { answer, outcome });
+    remember(exchange, context, { outgoing, answer });
     await release(exchange, context, { answer, outcome });
   } catch (error) {
     await refuse(exchange, context, error);

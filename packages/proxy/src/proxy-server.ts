@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { EgressGuard, LeafIssuer } from '@waybill/contracts';
 import type { ProxyContext } from './context.js';
 import { startEngine } from './engine/engine.js';
+import { Limits } from './limits/limits.js';
 import { createLiveSessions } from './live-sessions.js';
 import { type ProxyOptions, resolveOptions } from './options.js';
 import { carry } from './pipeline.js';
@@ -15,6 +17,8 @@ export interface ProxyStats {
   readonly tunnels: number;
   /** Exchanges under way. */
   readonly exchanges: number;
+  /** Of these, those that wait for their turn. */
+  readonly waiting: number;
   /** Records that wait to become durable. */
   readonly recording: number;
   readonly upstream: {
@@ -36,11 +40,27 @@ export interface ProxyServer {
   stats(): ProxyStats;
   /** Resolves when no exchange of the session is under way and all it did is recorded. */
   settled(sessionId: string): Promise<void>;
+  /** Answers from now on end their connections, so that clients come back on new ones; all else goes on until `close`. */
+  drain(): void;
   /**
    * Takes no more connections, lets exchanges finish for `graceMs`, breaks off the rest and records that. Idempotent.
    */
-  close(options?: { readonly graceMs?: number }): Promise<void>;
+  close(options?: CloseOptions): Promise<void>;
 }
+
+/** How a proxy stops. Milliseconds. */
+export interface CloseOptions {
+  /** How long exchanges may go on. Default 0. */
+  readonly graceMs?: number | undefined;
+  /**
+   * How long connections without an exchange are kept, within the grace: a request that is on its way then gets its answer, and
+   * with that the connection ends. Default 0.
+   */
+  readonly idleMs?: number | undefined;
+}
+
+/** How often a proxy that stops looks whether connections have become idle. */
+const pollMs = 25;
 
 /**
  * Starts the intercepting proxy.
@@ -59,21 +79,29 @@ export async function createProxy(options: ProxyOptions): Promise<ProxyServer> {
     logger,
   });
   const live = createLiveSessions();
+  const sharing = new Limits(settings);
   const context: ProxyContext = {
     settings: { ...settings, issuer: { contextFor: (host) => issuer.contextFor(host) } },
     upstreams,
     recorder,
     catalogs: createTrustedCatalogs(store),
     live,
+    limits: sharing,
+    answers: settings.answers,
   };
   const engine = await startEngine(context, (incoming) => carry(incoming, context));
   let closing: Promise<void> | undefined;
 
-  async function shutDown(graceMs: number): Promise<void> {
+  async function shutDown({ graceMs = 0, idleMs = 0 }: CloseOptions): Promise<void> {
+    const began = performance.now();
+    const hasPassed = (ms: number) => performance.now() - began >= ms;
     engine.retire();
-    const timer = setTimeout(() => live.endAll(), graceMs);
-    await live.allSettled();
-    clearTimeout(timer);
+    while (!hasPassed(Math.min(idleMs, graceMs)) && engine.stats().connections > 0) await sleep(pollMs);
+    while (live.running > 0) {
+      engine.endIdle();
+      if (hasPassed(graceMs)) live.endAll();
+      await Promise.race([live.allSettled(), sleep(pollMs)]);
+    }
     engine.close();
     await upstreams.close();
     await recorder.drained();
@@ -89,12 +117,14 @@ export async function createProxy(options: ProxyOptions): Promise<ProxyServer> {
     stats: () => ({
       ...engine.stats(),
       exchanges: live.running,
+      waiting: sharing.waiting,
       recording: recorder.waiting,
       upstream: upstreams.stats(),
     }),
     settled: (sessionId) => live.settled(sessionId),
-    close({ graceMs = 0 } = {}) {
-      closing ??= shutDown(graceMs);
+    drain: () => engine.announceEnd(),
+    close(how = {}) {
+      closing ??= shutDown(how);
       return closing;
     },
   };

@@ -1,4 +1,5 @@
 import type { RefusalPhase } from '@waybill/contracts';
+import type { LimitName } from './limits/limit-name.js';
 
 /** Why and how an exchange ends early. */
 export interface StopFacts {
@@ -15,6 +16,10 @@ export interface StopFacts {
   readonly inspector?: string | undefined;
   /** The connection cannot be used for another request. */
   readonly closes?: boolean | undefined;
+  /** What ran out, when that is why. */
+  readonly limit?: LimitName | undefined;
+  /** When the client may try again. */
+  readonly retryAfterSeconds?: number | undefined;
 }
 
 /**
@@ -83,6 +88,22 @@ export function clientStop(reason: string, status = 400): Stop {
   return new Stop({ kind: 'failure', phase: 'client', status, headline: headlines.requests, reason, closes: true });
 }
 
+/** Nobody can say whether the credentials are right. */
+export function lookupStop(cause: unknown): Stop {
+  return new Stop(
+    {
+      kind: 'failure',
+      phase: 'storage',
+      status: 503,
+      headline: headlines.denied,
+      reason: 'the session cannot be looked up now',
+      hint: 'try again; the log of the service says what is wrong with its session store',
+      closes: true,
+    },
+    cause,
+  );
+}
+
 /** Body or record could not be written. */
 export function storageStop(cause: unknown): Stop {
   const { code, message, hint } = cause as { code?: unknown; message?: unknown; hint?: unknown };
@@ -95,6 +116,23 @@ export function storageStop(cause: unknown): Stop {
       headline: headlines.download,
       reason: `the download cannot be stored and recorded${what}: ${typeof message === 'string' ? message : String(cause)}`,
       hint: typeof hint === 'string' ? hint : 'check space and permissions of the spool and the session store',
+    },
+    cause,
+  );
+}
+
+/** What the session trusts could not be read: nobody can say whether the body is right. */
+export function trustStop(cause: unknown): Stop {
+  const { code, message } = cause as { code?: unknown; message?: unknown };
+  const what = typeof code === 'string' ? ` (${code})` : '';
+  return new Stop(
+    {
+      kind: 'failure',
+      phase: 'storage',
+      status: 503,
+      headline: headlines.download,
+      reason: `which indexes the session trusts cannot be looked up${what}: ${typeof message === 'string' ? message : String(cause)}`,
+      hint: 'try again; the log of the service says what is wrong with its session store',
     },
     cause,
   );

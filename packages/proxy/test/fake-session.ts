@@ -10,6 +10,7 @@ import {
   type InjectedCredential,
   type InspectionServices,
   type RequestInspection,
+  type RequestPolicy,
   type RequestView,
   type SessionAuthority,
   type SessionPolicy,
@@ -30,8 +31,9 @@ export interface FakeInspector {
 }
 
 /** A session of tests; everything about it can be changed while it runs. */
-export interface FakeSession extends Omit<ActiveSession, 'limits'> {
+export interface FakeSession extends Omit<ActiveSession, 'limits' | 'requestPolicy'> {
   policy: SessionPolicy;
+  requestPolicy: RequestPolicy | undefined;
   limits: ExchangeLimits;
   inspector: FakeInspector;
   readonly token: string;
@@ -49,6 +51,7 @@ export const fakeLimits: ExchangeLimits = {
   inspectionTimeoutMs: 10_000,
   earlyHeadersAfterMs: 5_000,
   hold: 'stream',
+  reuse: 'on',
   upstreamConnectTimeoutMs: 5_000,
   upstreamIdleTimeoutMs: 10_000,
 };
@@ -67,6 +70,7 @@ export function fakeSession(policy: SessionPolicy = 'strict', inspector: FakeIns
     authorization: `Basic ${Buffer.from(`${id}:${token}`).toString('base64')}`,
     policy,
     limits: fakeLimits,
+    requestPolicy: undefined,
     inspector,
     signal: controller.signal,
     credential: undefined,
@@ -104,7 +108,13 @@ export function fakeSession(policy: SessionPolicy = 'strict', inspector: FakeIns
         });
         return {
           inspections: new Map([[claimed || session.policy === 'permissive' ? 'test.file' : 'default', said]]),
-          metadata: { ...emptyMetadata(), ...artifact.digests, size: artifact.size, type: artifact.mediaType },
+          metadata: {
+            ...emptyMetadata(),
+            ...artifact.digests,
+            sha512: artifact.digests.sha512 ?? '',
+            size: artifact.size,
+            type: artifact.mediaType,
+          },
           vouchedBy: said.vouchedBy ?? [],
           provides: (said.provides ?? []).map(ref),
         };

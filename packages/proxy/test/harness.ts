@@ -25,6 +25,8 @@ export interface MemoryStore extends Pick<SessionStore, 'record' | 'catalogs'> {
   readonly batches: number[];
   readonly catalogRefs: Map<string, CatalogRef[]>;
   fault: Error | undefined;
+  /** Says why a record is not taken. */
+  refuses: ((record: ExchangeRecord) => Error | undefined) | undefined;
   /** Runs before each transaction. */
   before: (() => Promise<void>) | undefined;
   catalogReads: number;
@@ -129,11 +131,13 @@ function memoryStore(): MemoryStore {
     batches: [],
     catalogRefs: new Map(),
     fault: undefined,
+    refuses: undefined,
     before: undefined,
     catalogReads: 0,
     async record(records) {
       await store.before?.();
-      if (store.fault) throw store.fault;
+      const fault = store.fault ?? records.map((record) => store.refuses?.(record)).find(Boolean);
+      if (fault) throw fault;
       store.batches.push(records.length);
       for (const record of records) {
         store.records.push(record);

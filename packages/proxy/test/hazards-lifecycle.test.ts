@@ -245,19 +245,6 @@ describe('engine hazards: memory and life cycle', () => {
     expect((await at.report(session)).failures).toMatchObject([{ phase: 'client', statusCode: 408 }]);
   });
 
-  it('more connections than allowed are turned away, and there is room again afterwards', async () => {
-    const upstream = await startHttpUpstream((_request, response) => void response.end('body'));
-    const at = await startTestProxy({ limits: { maxConnections: 2 } });
-    closing.push(at.close, upstream.close);
-    const session = at.session();
-    const two = [await dial(at), await dial(at)];
-    await until(() => at.proxy.stats().connections === 2);
-    expect((await fetchThrough(at, session, `${upstream.url}/`)).broken).toBeDefined();
-    for (const socket of two) socket.destroy();
-    await until(() => at.proxy.stats().connections === 0);
-    expect((await fetchThrough(at, session, `${upstream.url}/`)).text).toBe('body');
-  });
-
   it.each([
     ['too large', 'X-A', 'a'.repeat(70_000), 1],
     ['too many', 'X-A', 'a', 300],

@@ -165,6 +165,68 @@ describe('a large body whose digest is vouched for', () => {
   });
 });
 
+describe('sha512 of a large body', () => {
+  const bySha512 = (hex: string) => vouch({ digests: [{ algorithm: 'sha512', hex }], size: undefined });
+
+  it.each(['strict', 'permissive'] as const)('is taken on the way when a vouch names one: %s', async (policy) => {
+    for (const length of [{ 'Content-Length': String(body.length) }, {}]) {
+      const { at, upstream } = await start((_request, response) => void response.writeHead(200, length).end(body));
+      const session = at.session(policy, { vouched: () => [bySha512(digests.sha512)] });
+      session.inspector.onArtifact = (artifact) => {
+        expect(artifact.digests).toEqual(digests);
+        return { opinion: 'Approved', reason: 'listed' };
+      };
+      expect((await fetchThrough(at, session, `${upstream.url}/a`)).body.equals(body)).toBe(true);
+      const [download] = (await at.report(session)).downloads;
+      expect(download).toMatchObject({ result: 'Approved', delivery: 'streamed', metadata: digests });
+    }
+  });
+
+  it('that is another than vouched for never completes', async () => {
+    const { at, upstream } = await start((_request, response) => void response.end(body));
+    const session = at.session('strict', { vouched: () => [bySha512('0'.repeat(128))] });
+    expect((await fetchThrough(at, session, `${upstream.url}/a`)).broken).toBeDefined();
+    expect((await at.report(session)).downloads).toMatchObject([{ result: 'Rejected' }]);
+  });
+
+  it('is computed when an inspector asks, once, and reported then', async () => {
+    const { at, upstream } = await start((_request, response) => void response.end(body));
+    const session = at.session('strict');
+    session.inspector.onArtifact = async (artifact) => {
+      expect(artifact.digests).toEqual({ sha1: digests.sha1, sha256: digests.sha256 });
+      const found = await Promise.all([artifact.digest('sha512'), artifact.digest('sha512'), artifact.digest('sha1')]);
+      expect(found).toEqual([digests.sha512, digests.sha512, digests.sha1]);
+      expect(artifact.digests).toEqual(digests);
+      expect(await artifact.decoded()).toEqual({ digests, size: body.length });
+      return { opinion: 'Approved', reason: 'fine' };
+    };
+    expect((await fetchThrough(at, session, `${upstream.url}/a`)).status).toBe(200);
+    expect((await at.report(session)).downloads).toMatchObject([{ metadata: { sha512: digests.sha512 } }]);
+  });
+
+  it('is left open when nobody wants it', async () => {
+    const { at, upstream } = await start((_request, response) => void response.end(body));
+    const session = at.session('strict', { vouched: () => [vouch()] });
+    expect((await fetchThrough(at, session, `${upstream.url}/a`)).body.equals(body)).toBe(true);
+    expect((await at.report(session)).downloads).toMatchObject([
+      { metadata: { sha1: digests.sha1, sha256: digests.sha256, sha512: '' } },
+    ]);
+  });
+
+  it('that cannot be computed refuses the body', async () => {
+    const { at, upstream } = await start((_request, response) => void response.end(body));
+    const session = at.session('strict');
+    session.inspector.onArtifact = async (artifact) => {
+      at.blobs.fail('open', new Error('the disk is gone'));
+      await artifact.digest('sha512');
+      return { opinion: 'Approved', reason: 'fine' };
+    };
+    const got = await fetchThrough(at, session, `${upstream.url}/a`);
+    at.blobs.fail('open', undefined);
+    expect(got.status).not.toBe(200);
+  });
+});
+
 describe('held whole until the verdict', () => {
   it.each([
     ['nobody vouches', { vouched: () => [] }, {}],

@@ -88,20 +88,35 @@ describe('companion', () => {
   });
 
   it.each([
-    ['another origin', 'http://other.example/x', 100, 'PROXY_COMPANION_REFUSED', 1],
+    ['an origin that the session does not allow', 'http://other.example/x', 100, 'PROXY_COMPANION_REFUSED', 1],
     ['another port', 'http://127.0.0.1:1/x', 100, 'PROXY_COMPANION_REFUSED', 1],
     ['more than wanted', '/large', 4999, 'undefined', 1],
     ['another status', '/missing', 100, 'undefined', 1],
   ])('from %s: not to be had, not recorded', async (_name, place, max, outcome, downloads) => {
     const { at, upstream } = await start();
-    const session = at.session(
-      'strict',
-      using((services) => services.companion(new URL(place, upstream.url), max)),
-    );
+    const session = at.session('strict', {
+      ...using((services) => services.companion(new URL(place, upstream.url), max)),
+      onRequest: ({ url }) => ({ opinion: url.href.startsWith(upstream.url) ? 'Pending' : 'Unknown', reason: 'test' }),
+    });
     await fetchThrough(at, session, `${upstream.url}/a`);
     const report = await at.report(session);
     expect(report.downloads).toHaveLength(downloads);
     expect(report.downloads[0]?.responseInspection['test.file']?.reason).toBe(outcome);
+  });
+
+  it('from another origin that the session allows: fetched and recorded', async () => {
+    const { at, upstream } = await start();
+    const other = await startHttpUpstream((_request, response) => void response.end('tile'));
+    closing.push(other.close);
+    const session = at.session(
+      'strict',
+      using(async (services) => String(await services.companion(new URL('/tile', other.url), 100))),
+    );
+    await fetchThrough(at, session, `${upstream.url}/a`);
+    expect((await at.report(session)).downloads.map(({ url, delivery }) => `${delivery} ${url}`)).toEqual([
+      `held ${upstream.url}/a`,
+      `companion ${other.url}/tile`,
+    ]);
   });
 
   it('more than a few of one artifact: refused', async () => {
@@ -109,13 +124,13 @@ describe('companion', () => {
     const session = at.session(
       'strict',
       using(async (services) => {
-        for (let i = 0; i < 20; i += 1) await services.companion(new URL(`/c${i}`, upstream.url), 100);
+        for (let i = 0; i < 40; i += 1) await services.companion(new URL(`/c${i}`, upstream.url), 100);
       }),
     );
     await fetchThrough(at, session, `${upstream.url}/a`);
     const [artifact] = (await at.report(session)).downloads;
     expect(artifact?.responseInspection['test.file']?.reason).toBe('PROXY_COMPANION_REFUSED');
-    expect(upstream.requests.length).toBeLessThan(12);
+    expect(upstream.requests.length).toBeLessThan(30);
   });
 
   it('is subject to the guard like everything', async () => {
@@ -161,6 +176,31 @@ describe('trusted catalogs', () => {
     // Once before the index (and again, before refusing), once after it.
     expect(at.store.catalogReads).toBe(3);
   });
+
+  it.each(['strict', 'permissive'] as const)(
+    '%s: that cannot be looked up fail the download, whatever an inspector makes of it (promises 4 and 5)',
+    async (policy) => {
+      const { at, upstream } = await start();
+      const session = at.session(policy, {
+        async onArtifact(_artifact, services) {
+          // As the runner does: an inspector that throws has rejected.
+          const refs = await services.trustedCatalogs('s').catch(() => undefined);
+          return refs ? { opinion: 'Approved', reason: 'listed' } : { opinion: 'Rejected', reason: 'it threw' };
+        },
+      });
+      const catalogs = at.store.catalogs;
+      at.store.catalogs = () => Promise.reject(Object.assign(new Error('the server is gone'), { code: 'STORE_X' }));
+      const got = await fetchThrough(at, session, `${upstream.url}/file`);
+      expect(got.status).toBe(503);
+      expect(got.text).toContain('cannot be looked up (STORE_X): the server is gone');
+      at.store.catalogs = catalogs;
+      expect((await fetchThrough(at, session, `${upstream.url}/file`)).status).toBe(200);
+      const report = await at.report(session);
+      expect(report.downloads).toHaveLength(1);
+      expect(report.failures).toMatchObject([{ phase: 'storage', statusCode: 503, delivered: false }]);
+      expect(report.refusals).toEqual([]);
+    },
+  );
 
   it('of a rejected index are not trusted', async () => {
     const { at, upstream } = await start();

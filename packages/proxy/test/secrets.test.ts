@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { InjectedCredential } from '@waybill/contracts';
 import { startHttpUpstream } from '@waybill/testkit';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -146,5 +147,45 @@ describe('a keystone-v3 credential', () => {
     const { got, upstream } = await send(JSON.stringify(tokenRequest), { max: 50 });
     expect([got.status, got.text]).toEqual([413, expect.stringMatching(/^Request body too large: /)]);
     expect(upstream.requests).toEqual([]);
+  });
+});
+
+describe('promise 6: an answer that is a credential', () => {
+  const token = JSON.stringify({ token: 'token-of-the-registry' });
+  async function startTokens(size = 0) {
+    const upstream = await startHttpUpstream((_request, response) => void response.end(token + ' '.repeat(size)));
+    const at = await startTestProxy();
+    closing.push(at.close, upstream.close);
+    const onRequest = () => ({ opinion: 'Pending', reason: 'a token', secretAnswer: true }) as const;
+    return { at, upstream, onRequest };
+  }
+
+  it.each(['strict', 'permissive'] as const)(
+    '%s: reaches the client, is recorded by its digest and kept nowhere',
+    async (policy) => {
+      const { at, upstream, onRequest } = await startTokens();
+      for (let n = 1; n <= 2; n += 1) {
+        const got = await fetchThrough(at, at.session(policy, { onRequest }), `${upstream.url}/token`);
+        expect([got.status, got.text]).toEqual([200, token]);
+        // Nor is it handed to the next session.
+        expect(upstream.requests).toHaveLength(n);
+      }
+      expect([...at.blobs.content.values()].map(String)).toEqual([]);
+      expect(JSON.stringify(at.store.records)).not.toContain('token-of-the-registry');
+      const sha256 = createHash('sha256').update(token).digest('hex');
+      const metadata = { sha256, size: token.length, 'not-kept': 'credential' };
+      expect(at.store.records).toMatchObject([
+        { kind: 'download', result: 'Approved', metadata },
+        { kind: 'download', result: 'Approved', metadata },
+      ]);
+    },
+  );
+
+  it('is refused when it is too large to be one', async () => {
+    const { at, upstream, onRequest } = await startTokens(1 << 20);
+    const got = await fetchThrough(at, at.session('strict', { onRequest }), `${upstream.url}/token`);
+    expect(got.status).toBe(403);
+    expect(got.text).not.toContain('token-of');
+    expect(at.blobs.content.size).toBe(0);
   });
 });

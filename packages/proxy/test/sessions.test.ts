@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { connect as connectTls } from 'node:tls';
+import { WaybillError } from '@waybill/contracts';
 import { startHttpsUpstream, startHttpUpstream } from '@waybill/testkit';
 import { afterEach, describe, expect, it } from 'vitest';
 import { askConnect, dial, exchange, fetchThrough, openTunnel, readAll } from './client.js';
@@ -52,6 +53,20 @@ describe('authentication', () => {
     expect(plain.requests).toEqual([]);
     expect(at.store.records).toEqual([]);
     expect(at.turnedAway.map((event) => event.reason)).toEqual([reason, reason]);
+  });
+
+  it('sessions that cannot be looked up: 503 for a plain request and for CONNECT, nothing goes upstream', async () => {
+    const { plain } = await start();
+    const authenticate = () => Promise.reject(new Error('the database is gone'));
+    const at = await startTestProxy({ sessions: { authenticate } });
+    closing.push(at.close);
+    const session = at.session();
+    expect(await fetchThrough(at, session, `${plain.url}/a`)).toMatchObject({
+      status: 503,
+      text: expect.stringContaining('the session cannot be looked up now'),
+    });
+    await expect(openTunnel(at, session, 'upstream.example:443')).rejects.toThrow('503');
+    expect(plain.requests).toEqual([]);
   });
 
   it.each(['revoked', 'expired', 'ended'] as const)('a session that is %s: the same 407', async (state) => {
@@ -111,24 +126,6 @@ describe('authentication', () => {
     const session = at.session();
     await fetchThrough(at, session, `${upstream.url}/a`);
     expect(session.touched).toBeGreaterThanOrEqual(1);
-  });
-
-  it('an authority that fails: 500, nothing goes upstream', async () => {
-    const { plain } = await start();
-    const at = await startTestProxy({
-      sessions: {
-        authenticate: async () => {
-          throw new Error('no database');
-        },
-      },
-    });
-    closing.push(at.close);
-    const session = at.session();
-    expect((await fetchThrough(at, session, `${plain.url}/a`)).status).toBe(500);
-    expect(
-      await askConnect(await dial(at), session, 'upstream.example:443').catch((error: Error) => error.message),
-    ).not.toMatch(/ 200 /);
-    expect(plain.requests).toEqual([]);
   });
 });
 
@@ -234,6 +231,24 @@ describe('promise 3: revoked means over', () => {
     expect((await at.report(session)).failures).toMatchObject([{ phase: 'session' }]);
   });
 
+  it.each(['strict', 'permissive'] as const)(
+    'elsewhere: the store takes no answer any more, and the %s client gets none',
+    async (policy) => {
+      const { at, upstream } = await start();
+      const session = at.session(policy);
+      at.store.refuses = ({ kind }) =>
+        kind === 'download' ? new WaybillError('STORE_SESSION_OVER', 'it is over') : undefined;
+      const got = await fetchThrough(at, session, `${upstream.url}/a`);
+      expect([got.status, got.text]).toEqual([
+        403,
+        expect.stringContaining('the session was revoked, has expired or was ended'),
+      ]);
+      const report = await at.report(session);
+      expect(report.downloads).toEqual([]);
+      expect(report.failures).toMatchObject([{ phase: 'session' }]);
+    },
+  );
+
   it('a body that waits for its record does not get out any more', async () => {
     const { at, upstream } = await start();
     const session = at.session();
@@ -289,6 +304,70 @@ describe('stopping', () => {
       { reason: 'the service was stopped during the transfer' },
     ]);
     await at.proxy.close();
+  });
+
+  it('drain: answers end their connections, new ones are still taken', async () => {
+    const { at, upstream, plain } = await start();
+    const session = at.session();
+    const authority = `localhost:${upstream.port}`;
+    const tunnel = await openTunnel(at, session, authority);
+    const kept = await dial(at);
+    at.proxy.drain();
+    const answers = [
+      await exchange(tunnel, { path: '/a', host: authority }),
+      await exchange(kept, { path: `${plain.url}/a`, host: 'x', session }),
+      await fetchThrough(at, session, `${upstream.url}/a`),
+    ];
+    expect(answers.map(({ text, headers }) => [text, headers.connection])).toEqual([
+      ['body', 'close'],
+      ['plain body', 'close'],
+      ['body', 'close'],
+    ]);
+    await until(() => at.proxy.stats().connections === 0);
+  });
+
+  it('close answers requests that were on their way on kept connections, and ends the others after a while', async () => {
+    const { at, upstream, plain } = await start();
+    const session = at.session();
+    const authority = `localhost:${upstream.port}`;
+    const tunnels = [await openTunnel(at, session, authority), await openTunnel(at, session, authority)] as const;
+    const kept = await dial(at);
+    const closed = at.proxy.close({ graceMs: 10_000, idleMs: 1_000 });
+    await expect(dial(at)).rejects.toThrow('ECONNREFUSED');
+    const answers = await Promise.all([
+      exchange(tunnels[0], { path: '/a', host: authority }),
+      exchange(kept, { path: `${plain.url}/a`, host: 'x', session }),
+    ]);
+    expect(answers.map(({ text, headers }) => [text, headers.connection])).toEqual([
+      ['body', 'close'],
+      ['plain body', 'close'],
+    ]);
+    const rest = await readAll(tunnels[1]);
+    expect(rest.error).toBeUndefined();
+    await closed;
+    expect((await at.report(session)).downloads).toHaveLength(2);
+  });
+
+  it('close without kept connections does not wait', async () => {
+    const { at } = await start();
+    // The time limit of the test is shorter.
+    await at.proxy.close({ graceMs: 60_000, idleMs: 60_000 });
+    await expect(dial(at)).rejects.toThrow('ECONNREFUSED');
+  });
+
+  it('what was answered in time arrives, however late the client reads it', async () => {
+    const body = randomBytes(200_000);
+    const upstream = await startHttpUpstream((_request, response) => void response.end(body));
+    const at = await startTestProxy();
+    closing.push(upstream.close);
+    const session = at.session();
+    const socket = await dial(at);
+    socket.write(`GET ${upstream.url}/ HTTP/1.1\r\nHost: x\r\nProxy-Authorization: ${session.authorization}\r\n\r\n`);
+    await until(() => session.touched > 0 && at.proxy.stats().exchanges === 0, 'the answer is given');
+    await at.proxy.close();
+    const { text, error } = await readAll(socket);
+    expect(error).toBeUndefined();
+    expect(Buffer.from(text.slice(text.indexOf('\r\n\r\n') + 4), 'latin1').equals(body)).toBe(true);
   });
 
   it('a port that is taken: an error with the next step', async () => {

@@ -43,6 +43,7 @@ export class AcceptingProxy extends MitmProxy {
     this.#server.on('connect', this._onHttpServerConnect.bind(this));
     this.#server.on('request', (request, response) => this.#accept(request, response));
     this.#server.on('checkContinue', (request, response) => this.#accept(request, response));
+    this.#server.on('checkExpectation', (request, response) => this.#accept(request, response));
     this.#server.once('error', callback);
     this.#server.listen({ host: this.httpHost, port: options.port ?? 0 }, () => {
       this.#server.off('error', callback);

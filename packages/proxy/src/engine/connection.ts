@@ -17,6 +17,7 @@ export class Connection implements ClientConnection {
   readonly #socket: Socket;
   readonly #carrier: Socket;
   readonly #queue: Incoming[] = [];
+  #carried: Incoming | undefined;
 
   /**
    * @param socket the TCP socket, also below TLS
@@ -29,12 +30,18 @@ export class Connection implements ClientConnection {
     this.address = formatAddress(socket);
   }
 
+  /** Whether an answer has begun and is not over: nothing else may be written then. */
+  get isAnswering(): boolean {
+    const response = this.#carried?.response;
+    return response?.headersSent === true && !response.writableFinished;
+  }
+
   close(): void {
     this.#carrier.destroy();
   }
 
   reset(): void {
-    resetSocket(this.#socket, this.#carrier);
+    resetSocket(this.#socket);
   }
 
   /**
@@ -46,7 +53,13 @@ export class Connection implements ClientConnection {
       return;
     }
     this.idleSinceMs = undefined;
-    for (let next: Incoming | undefined = incoming; next; next = this.#queue.shift()) await carry(next);
+    for (let next: Incoming | undefined = incoming; next; next = this.#queue.shift()) {
+      this.#carried = next;
+      await carry(next);
+      // Nobody waits for the answers to what is left.
+      if (this.#carrier.destroyed) this.#queue.length = 0;
+    }
+    this.#carried = undefined;
     this.idleSinceMs = performance.now();
   }
 }

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type ServerOptions, type ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import { Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { redactText } from '@waybill/contracts';
 import type { ProxyContext } from '../context.js';
@@ -19,8 +19,12 @@ export interface Engine {
   readonly host: string;
   readonly port: number;
   stats(): { readonly connections: number; readonly tunnels: number };
-  /** Takes no more connections and ends those on which nothing is under way. */
+  /** From now on answers tell the client that its connection ends with them; new connections are still taken. */
+  announceEnd(): void;
+  /** Takes no more connections. */
   retire(): void;
+  /** Ends connections on which nothing is under way; what was sent on them arrives. */
+  endIdle(): void;
   /** Ends all connections. */
   close(): void;
 }
@@ -41,7 +45,8 @@ export async function startEngine(
   const inner = createServer({ ...serverOptions(context), keepAliveTimeout: 0 });
   /** Everything that was accepted; http servers lose sight of their sockets at CONNECT. */
   const sockets = new Set<Socket>();
-  let isRetired = false;
+  let isEnding = false;
+  let isClosed = false;
 
   function connectionOf(socket: Socket): Connection {
     const known = connections.get(socket) ?? new Connection(socket);
@@ -55,15 +60,16 @@ export async function startEngine(
     expectsContinue = hasExpectation(request),
   ): void {
     const connection = connectionOf(request.socket);
-    void connection.run({ request, response, connection, expectsContinue }, carry).then(() => {
-      if (isRetired) connection.reset();
-    });
+    if (isEnding) response.shouldKeepAlive = false;
+    void connection.run({ request, response, connection, expectsContinue }, carry);
   }
 
   async function accept(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
     const connection = connectionOf(socket);
     const tunnel = await openTunnel({ request, socket, head, connection }, context);
-    if (!tunnel || isRetired) return void (tunnel && socket.destroy());
+    if (!tunnel || isClosed) return void (tunnel && socket.destroy());
+    // From here on the connection is busy when its tunnel is.
+    connections.set(socket, tunnel.connection);
     connections.set(tunnel.socket, tunnel.connection);
     tunnels.set(tunnel.connection, tunnel.socket);
     tunnel.socket.once('close', () => tunnels.delete(tunnel.connection));
@@ -82,14 +88,15 @@ export async function startEngine(
   });
   outer.on('connection', (socket) => {
     sockets.add(socket);
+    context.limits.accepted(socket);
     socket.once('close', () => sockets.delete(socket));
     socket.on('error', () => {});
   });
-  outer.on('clientError', (error, socket) => rejectGarbage(error, socket));
-  outer.maxConnections = limits.maxConnections;
+  outer.on('clientError', (error, socket) => rejectGarbage(error, socket, connections.get(socket)));
 
   inner.on('request', (request, response) => handOver(request, response));
   inner.on('checkContinue', (request, response) => handOver(request, response));
+  inner.on('checkExpectation', (request, response) => handOver(request, response));
   inner.on('connect', (request: IncomingMessage, socket: Duplex) => void refuseInTunnel(request, socket));
   inner.on('clientError', (error, socket) => void refuseGarbage(error, socket));
 
@@ -104,9 +111,10 @@ export async function startEngine(
 
   async function refuseGarbage(error: NodeJS.ErrnoException, socket: Duplex): Promise<void> {
     const { code = '' } = error;
+    // At once: later the exchange that the same bytes began may be writing its own answer.
+    rejectGarbage(error, socket, connections.get(socket));
     if (code !== 'ECONNRESET' && code !== 'EPIPE')
       await noteFault(socket, `the client did not send HTTP/1.1 (${code})`);
-    rejectGarbage(error, socket);
   }
 
   async function noteFault(socket: Duplex, reason: string, request?: IncomingMessage): Promise<void> {
@@ -145,17 +153,29 @@ export async function startEngine(
     host: library.httpHost as string,
     port: library.httpPort,
     stats: () => ({ connections: sockets.size, tunnels: tunnels.size }),
+    announceEnd() {
+      isEnding = true;
+    },
     retire() {
-      isRetired = true;
-      outer.close();
+      isEnding = true;
+      // Node's own `close` of an http server also ends its kept connections, on which a request may be on its way.
+      if (outer.listening) Server.prototype.close.call(outer);
+    },
+    endIdle() {
       outer.closeIdleConnections();
       for (const [{ idleSinceMs }, socket] of tunnels) if (idleSinceMs !== undefined) socket.destroy();
     },
     close() {
+      isClosed = true;
       clearInterval(sweeper);
       outer.close();
-      for (const connection of tunnels.keys()) connection.reset();
-      for (const socket of sockets) resetSocket(socket);
+      for (const socket of sockets) {
+        const connection = connections.get(socket);
+        // An answer that was given in time may still be on its way out of the kernel's buffers.
+        if (connection?.idleSinceMs !== undefined) connection.close();
+        else if (connection) connection.reset();
+        else resetSocket(socket);
+      }
     },
   };
 }
@@ -200,7 +220,12 @@ function explainListen(code: string | undefined, cause: Error): string {
 }
 
 /** Not HTTP, or too much of it, or too slow: a short answer where one is still possible, and the end. */
-function rejectGarbage(error: NodeJS.ErrnoException, socket: Duplex): void {
+function rejectGarbage(error: NodeJS.ErrnoException, socket: Duplex, connection: Connection | undefined): void {
+  // Behind the begun answer to an earlier request our text would be taken for a part of its body.
+  if (connection?.isAnswering) {
+    connection.reset();
+    return;
+  }
   if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
   const [status, statusText] = statusOf(error.code);
   answerSocket(socket, { status, statusText, body: `${statusText}\n` });
@@ -212,6 +237,7 @@ function statusOf(code: string | undefined): [number, string] {
   return [400, 'Bad Request'];
 }
 
-function hasExpectation({ headers }: IncomingMessage): boolean {
-  return headers.expect?.toLowerCase() === '100-continue';
+/** RFC 9110 §10.1.1: from a client of HTTP/1.0 it is ignored. */
+function hasExpectation({ headers, httpVersion }: IncomingMessage): boolean {
+  return httpVersion === '1.1' && headers.expect?.toLowerCase() === '100-continue';
 }

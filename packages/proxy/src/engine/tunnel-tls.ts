@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { type SecureContext, TLSSocket } from 'node:tls';
+import { setCarrier } from './reset-socket.js';
 
 /** What became of a client's handshake. */
 export type Handshake =
@@ -23,6 +24,7 @@ export function acceptTls(
   socket.once('end', () => socket.destroy());
   return new Promise((resolve) => {
     const tls = new TLSSocket(socket, { isServer: true, secureContext: context, ALPNProtocols: ['http/1.1'] });
+    setCarrier(socket, tls);
     const leave = () => tls.destroy();
     const timer = setTimeout(leave, timeoutMs);
     const settle = (handshake: Handshake) => {

@@ -7,7 +7,7 @@ import { type Authority, parseAuthority } from '../http/authority.js';
 import type { Tunnel } from '../incoming.js';
 import { connectRecord } from '../record/connect-record.js';
 import { authenticationRequired, checkCredentials } from '../steps/authenticate.js';
-import { headlines, type StopFacts } from '../stop.js';
+import { headlines, Stop, type StopFacts } from '../stop.js';
 import { Connection } from './connection.js';
 import { firstBytes, isPlainHttp } from './first-bytes.js';
 import { answerSocket } from './socket-answer.js';
@@ -34,15 +34,14 @@ export interface OpenTunnel {
  */
 export async function openTunnel(connect: ConnectRequest, context: ProxyContext): Promise<OpenTunnel | undefined> {
   const { request, socket, connection } = connect;
-  const session = await checkCredentials(context, connection, request.headers['proxy-authorization']);
-  if (!session) {
-    answerSocket(socket, authenticationRequired);
-    return undefined;
-  }
+  const session = await sessionOf(connect, context);
+  if (!session) return undefined;
   const unwatch = context.live.watch(session, () => connection.reset());
   socket.once('close', unwatch);
   session.touch();
   try {
+    const excess = context.limits.claim(socket, session);
+    if (excess) throw excess;
     const authority = parseAuthority(request.url ?? '');
     const secureContext = await context.settings.issuer.contextFor(authority.host);
     if (session.signal.aborted || !socket.writable) return undefined;
@@ -51,7 +50,27 @@ export async function openTunnel(connect: ConnectRequest, context: ProxyContext)
   } catch (error) {
     const facts = explainRefusal(error);
     await note(context, { connect, session, facts, status: facts.status });
-    answerSocket(socket, { status: facts.status, statusText: 'Refused', body: `${facts.headline}: ${facts.reason}\n` });
+    const headers = facts.retryAfterSeconds === undefined ? [] : ['Retry-After', String(facts.retryAfterSeconds)];
+    const next = facts.limit === undefined ? '' : ` (${facts.hint})`;
+    const body = `${facts.headline}: ${facts.reason}${next}\n`;
+    answerSocket(socket, { status: facts.status, statusText: 'Refused', headers, body });
+    return undefined;
+  }
+}
+
+/** undefined when there is none; the client was told. */
+async function sessionOf(
+  { request, socket, connection }: ConnectRequest,
+  context: ProxyContext,
+): Promise<ActiveSession | undefined> {
+  try {
+    const session = await checkCredentials(context, connection, request.headers['proxy-authorization']);
+    if (!session) answerSocket(socket, authenticationRequired);
+    return session;
+  } catch (error) {
+    if (!(error instanceof Stop)) throw error;
+    const { status, headline, reason, hint = '' } = error.facts;
+    answerSocket(socket, { status, statusText: 'Service Unavailable', body: `${headline}: ${reason} (${hint})\n` });
     return undefined;
   }
 }
@@ -120,6 +139,7 @@ async function note({ recorder, settings }: ProxyContext, { connect, session, fa
 }
 
 function explainRefusal(error: unknown): StopFacts {
+  if (error instanceof Stop) return error.facts;
   const isForeseen =
     isWaybillError(error) && (error.code === 'PROXY_AUTHORITY_INVALID' || error.code === 'CA_HOST_INVALID');
   return {

@@ -1,5 +1,5 @@
 import { Readable, Transform } from 'node:stream';
-import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
+import { constants, createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
 import { isWaybillError } from '@waybill/contracts';
 import { ProxyError } from '../errors.js';
 import { listMembers } from './headers.js';
@@ -11,6 +11,8 @@ export function contentCodingOf(header: string | undefined): string | undefined 
 }
 
 const mostCodings = 3;
+/** Memory that a frame of zstd may ask for, as a power of two: 8 MiB, as RFC 9659 §3 has it. The library's own bound is 128. */
+const zstdWindowLog = 23;
 
 /**
  * The bytes with `Content-Encoding` removed. Errors with PROXY_CODING_UNSUPPORTED, PROXY_CODING_INVALID or, past `maxBytes`,
@@ -49,7 +51,7 @@ function decoderFor(coding: string): Transform | undefined {
     case 'br':
       return createBrotliDecompress();
     case 'zstd':
-      return createZstdDecompress();
+      return createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: zstdWindowLog } });
     case 'deflate':
       return createInflate();
     default:

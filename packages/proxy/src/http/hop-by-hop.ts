@@ -32,7 +32,12 @@ export function withoutHopByHop(raw: RawHeaders): string[] {
   return withoutFields(raw, (name) => hopByHop.has(name) || name.startsWith('proxy-') || named.has(name));
 }
 
+const none: ReadonlySet<string> = new Set();
+
 function connectionOptions(raw: RawHeaders): ReadonlySet<string> {
-  const options = fieldValues(raw, 'connection').flatMap(listMembers);
+  const fields = fieldValues(raw, 'connection');
+  // The usual one names nothing that is not taken away in any case.
+  if (fields.length === 0 || (fields.length === 1 && /^(keep-alive|close)$/i.test(fields[0] as string))) return none;
+  const options = fields.flatMap(listMembers);
   return new Set(options.filter((option) => !endToEnd.has(option)));
 }

@@ -1,6 +1,6 @@
 import { type ExchangeRecord, silentLogger, WaybillError } from '@waybill/contracts';
 import { describe, expect, it } from 'vitest';
-import { createRecorder } from './recorder.js';
+import { createRecorder, isSessionOver } from './recorder.js';
 
 const recordOf = (sessionId: string, name: string): ExchangeRecord =>
   ({ kind: 'refusal', sessionId, reason: name }) as never;
@@ -37,6 +37,24 @@ function fakes() {
 }
 
 describe('createRecorder', () => {
+  it('of a session that is over it records what became of its transfers, and fails the answers', async () => {
+    const { recorder, written, state } = fakes();
+    const over = new WaybillError('STORE_SESSION_OVER', 'it is over');
+    state.record = async (records) => {
+      if (records.some((record) => (record as { reason: string }).reason.startsWith('answer'))) throw over;
+    };
+    const one = recorder();
+    const results = await Promise.allSettled(
+      ['failure 1', 'answer 1', 'failure 2', 'answer 2'].map((name) => one.record([recordOf('s', name)])),
+    );
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'rejected']);
+    expect(results.flatMap((result) => (result.status === 'rejected' ? [isSessionOver(result.reason)] : []))).toEqual([
+      true,
+      true,
+    ]);
+    expect(written.flat()).toEqual(['failure 1', 'failure 2']);
+  });
+
   it('flushes bodies before it writes records, and resolves after both', async () => {
     const { recorder, order } = fakes();
     await recorder().record([recordOf('s', 'a')]);

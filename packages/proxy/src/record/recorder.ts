@@ -39,10 +39,20 @@ export function createRecorder(options: {
   let waiting = 0;
   let writing: Promise<void> | undefined;
 
+  /** Bodies of one batch are made durable while the records of the batch before are: neither waits for the other's disk. */
   async function writeAll(): Promise<void> {
     // One turn of the event loop lets exchanges that end in the same tick share even the first transaction.
     await new Promise((resolve) => setImmediate(resolve));
-    while (queue.length > 0) await writeBatch(nextBatch());
+    let committing = Promise.resolve();
+    do {
+      while (queue.length > 0) {
+        const batch = nextBatch();
+        const fault = await flush();
+        await committing;
+        committing = fault === undefined ? commit(batch) : fail(batch, fault);
+      }
+      await committing;
+    } while (queue.length > 0);
     writing = undefined;
   }
 
@@ -59,22 +69,34 @@ export function createRecorder(options: {
     return batch;
   }
 
-  async function writeBatch(batch: readonly Entry[]): Promise<void> {
+  /** What keeps bodies from being durable, if anything does. */
+  async function flush(): Promise<Error | undefined> {
     try {
       await blobs.flush();
-      await store.record(batch.flatMap((entry) => entry.records));
-      for (const entry of batch) settle(entry);
+      return undefined;
     } catch (error) {
-      const sessions = bySession(batch);
-      if (sessions.length > 1 && !isWholesale(error)) return writeEach(sessions);
-      logger.error({ records: batch.length, code: codeOf(error) }, 'downloads cannot be recorded and are not released');
-      for (const entry of batch) settle(entry, failure(error));
+      return error instanceof Error ? error : new Error(String(error));
     }
   }
 
-  /** A session whose records are refused (its resources were deleted meanwhile) must not take the others with it. */
-  async function writeEach(sessions: readonly (readonly Entry[])[]): Promise<void> {
-    for (const entries of sessions) await writeBatch(entries);
+  async function commit(batch: readonly Entry[]): Promise<void> {
+    try {
+      await store.record(batch.length === 1 ? (batch[0] as Entry).records : batch.flatMap((entry) => entry.records));
+      for (const entry of batch) settle(entry);
+    } catch (error) {
+      const sessions = bySession(batch);
+      // A session whose records are refused (its resources were deleted meanwhile) must not take the others with it.
+      if (sessions.length > 1 && !isWholesale(error)) for (const entries of sessions) await commit(entries);
+      // Of a session that is over, that its transfers were broken off is recorded, and their answers are not.
+      else if (batch.length > 1 && isSessionOver(error)) for (const entry of batch) await commit([entry]);
+      else await fail(batch, error);
+    }
+  }
+
+  async function fail(batch: readonly Entry[], error: unknown): Promise<void> {
+    if (!isSessionOver(error))
+      logger.error({ records: batch.length, code: codeOf(error) }, 'downloads cannot be recorded and are not released');
+    for (const entry of batch) settle(entry, failure(error));
   }
 
   function settle(entry: Entry, error?: Error): void {
@@ -105,6 +127,14 @@ export function createRecorder(options: {
       while (writing) await writing;
     },
   };
+}
+
+/** Whether the session was revoked, expired or ended by the time its answer was to be recorded, perhaps by another process. */
+export function isSessionOver(error: unknown): boolean {
+  return (
+    codeOf(error) === 'STORE_SESSION_OVER' ||
+    (error instanceof ProxyError && codeOf(error.cause) === 'STORE_SESSION_OVER')
+  );
 }
 
 function bySession(batch: readonly Entry[]): Entry[][] {

@@ -10,7 +10,6 @@ import {
   type Result,
   redactHeaders,
   redactText,
-  redactUrl,
   stripControl,
 } from '@waybill/contracts';
 import type { Decision } from '@waybill/policy';
@@ -18,6 +17,7 @@ import type { UpstreamAnswer } from '../answer.js';
 import type { Exchange } from '../exchange.js';
 import { withoutFields } from '../http/headers.js';
 import type { StopFacts } from '../stop.js';
+import { cleaned, oneLine } from './clean-text.js';
 
 /** What every record says about the request. Headers and URL are the client's own, before injection, redacted. */
 export function requestRecord(exchange: Exchange): ExchangeRequestRecord {
@@ -26,7 +26,7 @@ export function requestRecord(exchange: Exchange): ExchangeRequestRecord {
   return {
     startedAt: exchange.startedAt,
     method: request.method ?? '',
-    url: redactUrl(exchange.request?.normalizedUrl ?? requestedText(exchange)),
+    url: exchange.redactedUrl(() => requestedText(exchange)),
     address: exchange.incoming.connection.address,
     userAgent: redactText(request.headers['user-agent'] ?? ''),
     requestHeader: redactHeaders(raw),
@@ -42,7 +42,8 @@ export function responseRecord(answer: UpstreamAnswer, endedAt: Date): ExchangeR
     statusCode: answer.status,
     status: stripControl(`${answer.status} ${answer.statusText}`.trim()),
     contentType: stripControl(answer.headers.get('content-type') ?? ''),
-    responseHeader: redactHeaders(answer.headers.raw),
+    // Nobody but us said anything about what was reused.
+    responseHeader: answer.stored?.how === 'reused' ? {} : redactHeaders(answer.headers.raw),
     ...(trailers.length > 0 && { responseTrailer: redactHeaders(trailers) }),
   };
 }
@@ -69,11 +70,11 @@ export function downloadRecord(
     sessionId: exchange.activeSession.id,
     ...requestRecord(exchange),
     ...responseRecord(answer, endedAt),
-    metadata: inspections.metadata,
+    metadata: { ...cleaned(inspections.metadata), ...(exchange.isSecret && { 'not-kept': 'credential' }) },
     responseInspection: inspectionsRecord(exchange.inspections),
     result: decision.result,
     delivery,
-    vouchedBy: inspections.vouchedBy,
+    vouchedBy: cleaned(inspections.vouchedBy),
     provides: decision.result === 'Approved' ? inspections.provides : [],
     refusal,
   };
@@ -128,8 +129,8 @@ export function refusalRecord(
     phase: facts.phase,
     at,
     statusCode: status,
-    reason: redactText(facts.reason),
-    hint: facts.hint,
+    reason: oneLine(facts.reason),
+    hint: facts.hint === undefined ? undefined : oneLine(facts.hint),
     inspector: facts.inspector,
     delivered,
     ...exchange.body,
@@ -139,22 +140,23 @@ export function refusalRecord(
 
 /** What inspectors said of a request. */
 export function claimsRecord(claims: readonly Claim[]): RecordedInspections {
-  return Object.fromEntries(
-    claims.map(({ inspector, inspection: { opinion, reason, annotations } }) => [
-      inspector,
-      { opinion, reason, ...(annotations && { annotations }) },
-    ]),
-  );
+  const records: Record<string, RecordedInspections[string]> = {};
+  for (const { inspector, inspection } of claims) {
+    records[inspector] = inspectionRecord(inspection);
+  }
+  return records;
+}
+
+function inspectionRecord({ opinion, reason, annotations }: RecordedInspections[string]): RecordedInspections[string] {
+  const said = { opinion, reason: oneLine(reason) };
+  return annotations ? { ...said, annotations: cleaned(annotations) } : said;
 }
 
 /** What inspectors said of a body. */
 export function inspectionsRecord(inspections: ArtifactInspections | undefined): RecordedInspections {
-  return Object.fromEntries(
-    [...(inspections?.inspections ?? [])].map(([id, { opinion, reason, annotations }]) => [
-      id,
-      { opinion, reason, ...(annotations && { annotations }) },
-    ]),
-  );
+  const records: Record<string, RecordedInspections[string]> = {};
+  for (const [id, inspection] of inspections?.inspections ?? []) records[id] = inspectionRecord(inspection);
+  return records;
 }
 
 /** A request that could not be described: as close to a URL as it gets. */

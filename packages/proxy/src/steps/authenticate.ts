@@ -1,8 +1,8 @@
-import type { ActiveSession } from '@waybill/contracts';
+import { type ActiveSession, redactText } from '@waybill/contracts';
 import type { ProxyContext } from '../context.js';
 import type { Exchange } from '../exchange.js';
 import type { ClientConnection } from '../incoming.js';
-import { sessionStop, stoppingStop } from '../stop.js';
+import { lookupStop, sessionStop, stoppingStop } from '../stop.js';
 
 /** Answer to credentials that are missing or not accepted, whatever the cause. specs/fetch-service.md §3.1. */
 export const authenticationRequired = {
@@ -23,7 +23,7 @@ export const authenticationRequired = {
  * Whose request this is: the tunnel's session, or the one that the request's own credentials name. undefined when nobody's;
  * the caller answers 407.
  *
- * @throws Stop when the tunnel's session is over
+ * @throws Stop when the tunnel's session is over, or has too many connections
  */
 export async function authenticate(exchange: Exchange, context: ProxyContext): Promise<ActiveSession | undefined> {
   const { connection, request } = exchange.incoming;
@@ -36,10 +36,16 @@ export async function authenticate(exchange: Exchange, context: ProxyContext): P
   exchange.atEnd(context.live.watch(session, () => exchange.cutOff(sessionStop())));
   if (session.signal.aborted) throw sessionStop();
   session.touch();
+  // A tunnel's connection was claimed at CONNECT.
+  const excess = connection.tunnel ? undefined : context.limits.claim(request.socket, session);
+  if (excess) throw excess;
   return session;
 }
 
-/** Asks for the session of a `Proxy-Authorization` header; undefined when it is not accepted, for whatever reason. */
+/**
+ * Asks for the session of a `Proxy-Authorization` header; undefined when it is not accepted, for whatever reason.
+ * @throws Stop when nobody can say
+ */
 export async function checkCredentials(
   { settings }: ProxyContext,
   connection: ClientConnection,
@@ -53,7 +59,10 @@ export async function checkCredentials(
     refuse(header === undefined ? 'missing' : 'malformed');
     return undefined;
   }
-  const answer = await settings.sessions.authenticate(credentials.id, credentials.token);
+  const answer = await settings.sessions.authenticate(credentials.id, credentials.token).catch((cause: unknown) => {
+    settings.logger.error({ error: redactText(String(cause)) }, 'a session cannot be looked up');
+    throw lookupStop(cause);
+  });
   if (typeof answer === 'string' || answer.signal.aborted) {
     refuse(typeof answer === 'string' ? answer : 'ended', credentials.id);
     return undefined;

@@ -5,7 +5,7 @@ import type { Exchange } from '../exchange.js';
 import { wholeHead } from '../http/answer-head.js';
 import { isSelective } from '../http/conditional.js';
 import { clientStop, headlines, Stop } from '../stop.js';
-import { lendServices } from './inspection-services.js';
+import { vouchedFor } from './vouched-for.js';
 
 /**
  * Lets a body out while it comes in, but for its last chunk: that one waits for the verdict and the record, and without it
@@ -54,6 +54,17 @@ export class BodyFlow {
     while (this.#held.length > 1) await this.#write(this.#held.shift() as Buffer);
   }
 
+  /**
+   * Whether the body has to be hashed with sha512: some vouch names one. Asked before a body that may be large is taken in; small
+   * ones always are.
+   */
+  async wantsSha512(): Promise<boolean> {
+    const { contentLength } = this.#answer;
+    if (contentLength !== undefined && contentLength <= this.#context.settings.limits.smallBodyBytes) return false;
+    const all = await vouchedFor(this.#exchange, this.#context);
+    return all.some(({ digests }) => digests.some(({ algorithm }) => algorithm === 'sha512'));
+  }
+
   /** Sends the last chunk. */
   async finish(): Promise<void> {
     for (const chunk of this.#held) await this.#write(chunk);
@@ -76,9 +87,7 @@ export class BodyFlow {
     // Encoded bytes are not the ones that an index lists.
     const { status, contentEncoding } = this.#answer;
     if (activeSession.limits.hold === 'whole' || status !== 200 || contentEncoding !== undefined) return false;
-    const services = lendServices(this.#exchange, this.#context);
-    const { inspectors } = activeSession;
-    const all = await this.#exchange.unlessStopped(inspectors.vouchedDigests(request, this.#exchange.claims, services));
+    const all = await vouchedFor(this.#exchange, this.#context);
     this.#vouched = all.filter(({ digests }) => digests.some(({ algorithm }) => hashed.includes(algorithm)));
     if (this.#vouched.length === 0) return false;
     this.#checkAnnounced();

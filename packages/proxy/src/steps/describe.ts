@@ -6,6 +6,7 @@ import type { Exchange } from '../exchange.js';
 import { type Authority, formatAuthority, isSameAuthority, parseHostHeader } from '../http/authority.js';
 import { contentCodingOf, decodeBytes } from '../http/content-coding.js';
 import { fieldValues, headerView, withoutFields } from '../http/headers.js';
+import { framingFault } from '../http/request-framing.js';
 import type { Tunnel } from '../incoming.js';
 import { headlines, protocolStop, Stop } from '../stop.js';
 import { type RequestBody, readRequestBody } from './request-body.js';
@@ -28,12 +29,13 @@ export async function describe(
   context: ProxyContext,
 ): Promise<DescribedRequest> {
   const { request, connection } = exchange.incoming;
-  const { headerFields, clientStallMs } = context.settings.limits;
+  const { headerFields, urlBytes, clientStallMs, clientStallBytes } = context.settings.limits;
   const method = request.method ?? '';
   if (request.rawHeaders.length > 2 * headerFields) {
     throw protocolStop(431, `the request has more than ${headerFields} header fields`);
   }
-  const url = connection.tunnel ? tunnelUrl(exchange, connection.tunnel) : plainUrl(request.url ?? '');
+  if ((request.url?.length ?? 0) > urlBytes) throw protocolStop(414, `the URL has more than ${urlBytes} bytes`);
+  const url = connection.tunnel ? tunnelUrl(exchange, connection.tunnel) : plainUrl(exchange);
   const view: RequestView = {
     method,
     url,
@@ -43,15 +45,27 @@ export async function describe(
   exchange.request = view;
   // TRACE shows the client what the upstream got, injected credentials among it (promise 6).
   if (method === 'TRACE' || method === 'CONNECT') throw protocolStop(405, `the method ${method} is not carried`);
+  const fault = framingFault(request);
+  if (fault) throw protocolStop(fault.status, fault.reason);
+  checkExpectation(exchange);
 
   const maxBytes = session.limits.inspectedRequestBytes;
-  const body = await readRequestBody(exchange, { maxBytes, stallMs: clientStallMs });
+  const body = await readRequestBody(exchange, { maxBytes, stallMs: clientStallMs, stallBytes: clientStallBytes });
   const decoded = await decodedBody(body, view, session);
   exchange.request = decoded ? { ...view, body: decoded } : view;
   return { view: exchange.request, body };
 }
 
-function plainUrl(target: string): URL {
+function checkExpectation({ incoming: { request, expectsContinue } }: Exchange): void {
+  const { expect } = request.headers;
+  if (expect === undefined || expectsContinue || request.httpVersion !== '1.1') return;
+  throw protocolStop(417, `Expect ${JSON.stringify(expect.slice(0, 100))}: only 100-continue is known`);
+}
+
+/** The Host field of a request in absolute form says nothing: upstream gets one made of the URL (RFC 9112 §3.2.2). */
+function plainUrl(exchange: Exchange): URL {
+  const { url: target = '' } = exchange.incoming.request;
+  hostOf(exchange);
   if (target.startsWith('/') || target === '*') {
     throw protocolStop(
       400,
@@ -75,16 +89,17 @@ function tunnelUrl(exchange: Exchange, tunnel: Tunnel): URL {
   if (serverName !== undefined && serverName !== authority.host) {
     throw protocolStop(421, `CONNECT named ${named} and the TLS handshake ${JSON.stringify(serverName.slice(0, 100))}`);
   }
-  const hosts = fieldValues(request.rawHeaders, 'host');
-  if (hosts.length > 1) throw protocolStop(400, 'the request has several Host fields');
-  const [host] = hosts;
+  const host = hostOf(exchange);
   if (host === undefined && request.httpVersion !== '1.0') throw protocolStop(400, 'the request has no Host field');
-  if (host !== undefined && !isSameAuthority(parseHost(host, defaultPort), authority)) {
-    throw protocolStop(
-      421,
-      `CONNECT named ${named} and the Host field ${JSON.stringify(host.slice(0, 100))}`,
-      'open a tunnel of its own for each host',
-    );
+  if (host !== undefined && host !== tunnel.agreedHost) {
+    if (!isSameAuthority(parseHost(host, defaultPort), authority)) {
+      throw protocolStop(
+        421,
+        `CONNECT named ${named} and the Host field ${JSON.stringify(host.slice(0, 100))}`,
+        'open a tunnel of its own for each host',
+      );
+    }
+    tunnel.agreedHost = host;
   }
   const target = request.url ?? '';
   if (target.startsWith('/')) return parseUrl(`${scheme}://${named}${target}`);
@@ -95,10 +110,17 @@ function tunnelUrl(exchange: Exchange, tunnel: Tunnel): URL {
   return withoutUser(url);
 }
 
+/** RFC 9112 §3.2: with several, each server on the way may believe another one. */
+function hostOf({ incoming: { request } }: Exchange): string | undefined {
+  const hosts = fieldValues(request.rawHeaders, 'host');
+  if (hosts.length > 1) throw protocolStop(400, 'the request has several Host fields');
+  return hosts[0];
+}
+
 function parseUrl(text: string): URL {
   try {
     const url = new URL(text);
-    url.hash = '';
+    if (text.includes('#')) url.hash = '';
     return url;
   } catch {
     throw protocolStop(
@@ -120,6 +142,7 @@ function parseHost(text: string, defaultPort: number): Authority {
 
 /** User info in a URL is for the client to turn into a header; nobody else gets to see it. */
 function withoutUser(url: URL): URL {
+  if (url.username === '' && url.password === '') return url;
   url.username = '';
   url.password = '';
   return url;

@@ -1,15 +1,16 @@
 import type { ArtifactView } from '@waybill/contracts';
 import { decideArtifact, decideRequest } from '@waybill/policy';
+import { artifactView } from '../artifact-view.js';
 import type { ProxyContext } from '../context.js';
 import type { Exchange } from '../exchange.js';
-import { artifactView } from '../spooled-body.js';
 import type { LentServices } from './inspection-services.js';
 
 /**
  * Looks at what was fetched for the inspectors as at any other download, so that the report has its metadata and who vouches
  * for it, and an index among it is trusted by its own merits.
  *
- * @param artifact what they were fetched for; their only companion (a signature is checked over the file it came with)
+ * @param artifact what they were fetched for; with the others that were fetched for it, it is all that their inspectors may ask
+ *   for (a signature is checked over the file it came with, a statement with the key that came along)
  * @throws Stop when the exchange is broken off
  */
 export async function inspectCompanions(
@@ -17,22 +18,28 @@ export async function inspectCompanions(
   context: ProxyContext,
   { artifact, services }: { readonly artifact: ArtifactView; readonly services: LentServices },
 ): Promise<void> {
+  if (exchange.companions.length === 0) return;
   const { inspectors } = exchange.activeSession;
   const { expansionFactor } = context.settings.limits;
-  const own = { ...services, companion: (url: URL, maxBytes: number) => bytesOf(artifact, url, maxBytes) };
-  for (const companion of exchange.companions) {
-    const { view: request, answer, body, claims } = companion;
+  const companion = async (url: URL, maxBytes: number) => {
+    const sibling = exchange.companions.find(({ view }) => view.url.href === url.href)?.body;
+    if (sibling) return sibling.size > maxBytes ? undefined : collect(sibling.open());
+    const isArtifact = url.href === artifact.request.url.href && artifact.size <= maxBytes;
+    return isArtifact ? collect(artifact.openRaw()) : undefined;
+  };
+  const own = { ...services, companion };
+  for (const one of exchange.companions) {
+    const { view: request, answer, body, claims } = one;
     const view = artifactView(body, { request, answer, expansionFactor });
     const inspections = await exchange.unlessStopped(inspectors.inspectArtifact(view, claims, own));
     const isClaimed = claims.some(({ inspection }) => inspection.opinion !== 'Unknown');
     const decision = decideArtifact(decideRequest(claims, request.normalizedUrl), inspections);
-    companion.verdict = { inspections, result: isClaimed ? decision.result : undefined };
+    one.verdict = { inspections, result: isClaimed ? decision.result : undefined };
   }
 }
 
-async function bytesOf(artifact: ArtifactView, url: URL, maxBytes: number): Promise<Uint8Array | undefined> {
-  if (url.href !== artifact.request.url.href || artifact.size > maxBytes) return undefined;
+async function collect(stream: AsyncIterable<Buffer>): Promise<Uint8Array> {
   const parts: Buffer[] = [];
-  for await (const part of artifact.openRaw() as AsyncIterable<Buffer>) parts.push(part);
+  for await (const part of stream) parts.push(part);
   return Buffer.concat(parts);
 }

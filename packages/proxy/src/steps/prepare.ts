@@ -7,7 +7,11 @@ import type { UpstreamRequest } from '../upstream/upstreams.js';
 import type { DescribedRequest } from './describe.js';
 
 /** Ours to say, or (ranges, conditions) not to be asked: the whole artifact is fetched and the client answered out of it. */
-const neverForwarded = new Set(['host', 'content-length', 'expect', 'accept-encoding', 'range', 'if-range']);
+const neverForwarded = new Set([
+  ...['host', 'content-length', 'expect', 'accept-encoding', 'range', 'if-range'],
+  // Servers that turn `_` into `-` would read them as framing that we did not check.
+  ...['content_length', 'transfer_encoding'],
+]);
 
 /** Conditions of GET and HEAD, evaluated here; for other methods they guard a write at the upstream. RFC 9110 §13. */
 const ownConditions = new Set(['if-none-match', 'if-modified-since']);
@@ -29,6 +33,7 @@ export function prepare(session: ActiveSession, { view, body }: DescribedRequest
   const { limits } = session;
   return {
     target: targetOf(view.url),
+    url: view.normalizedUrl,
     method: view.method,
     path: view.url.pathname + view.url.search,
     headers: message.headers,
@@ -36,6 +41,7 @@ export function prepare(session: ActiveSession, { view, body }: DescribedRequest
     ...(message.body.kind === 'stream' && { body: message.body.stream, contentLength: message.body.contentLength }),
     connectTimeoutMs: limits.upstreamConnectTimeoutMs,
     idleTimeoutMs: limits.upstreamIdleTimeoutMs,
+    idleBytes: limits.upstreamIdleBytes,
   };
 }
 

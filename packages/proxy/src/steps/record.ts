@@ -10,6 +10,7 @@ import type { UpstreamAnswer } from '../answer.js';
 import type { CompanionDownload } from '../companion-download.js';
 import type { ProxyContext } from '../context.js';
 import type { Exchange } from '../exchange.js';
+import { isSessionOver } from '../record/recorder.js';
 import {
   answerRecord,
   claimsRecord,
@@ -18,7 +19,7 @@ import {
   refusalRecord,
   responseRecord,
 } from '../record/records.js';
-import { storageStop } from '../stop.js';
+import { sessionStop, storageStop } from '../stop.js';
 import type { Outcome } from './decide.js';
 
 /**
@@ -31,16 +32,19 @@ export async function record(
   { answer, outcome }: { readonly answer: UpstreamAnswer; readonly outcome: Outcome },
 ): Promise<void> {
   const endedAt = context.settings.clock.now();
+  exchange.reached('inspection');
   const refused = isRefused(exchange, outcome);
-  if (outcome.kind === 'artifact' || outcome.kind === 'answer') exchange.delivery = deliveryOf(exchange, refused);
+  if (outcome.kind === 'artifact' || outcome.kind === 'answer')
+    exchange.delivery = deliveryOf(exchange, answer, refused);
   if (outcome.refusal) exchange.refusal = { ...outcome.refusal, delivered: !refused };
   exchange.result = outcome.kind === 'artifact' ? outcome.decision.result : resultOf(exchange, outcome);
   const records = recordsOf(exchange, { answer, outcome, endedAt, refused });
   try {
     await context.recorder.record(records);
   } catch (error) {
-    throw storageStop(error);
+    throw isSessionOver(error) ? sessionStop() : storageStop(error);
   }
+  exchange.isRecorded = true;
   const provided = records.flatMap((one) => (one.kind === 'download' ? one.provides : []));
   if (provided.length > 0)
     context.catalogs.forget(
@@ -54,7 +58,8 @@ export function isRefused(exchange: Exchange, { refusal }: Outcome): boolean {
   return refusal !== undefined && exchange.activeSession.policy === 'strict';
 }
 
-function deliveryOf(exchange: Exchange, refused: boolean): Exchange['delivery'] {
+function deliveryOf(exchange: Exchange, { stored }: UpstreamAnswer, refused: boolean): Exchange['delivery'] {
+  if (stored && !refused) return stored.how;
   if (exchange.delivery === 'none') return refused ? 'withheld' : 'held';
   return exchange.delivery;
 }
@@ -70,14 +75,15 @@ function recordsOf(exchange: Exchange, { answer, outcome, endedAt, refused }: Fa
   const { refusal: facts } = outcome;
   const status = refused ? (exchange.client.isStarted ? 0 : (facts?.status ?? 0)) : answer.status;
   const refusal = facts && refusalRecord(exchange, { facts, at: endedAt, status, delivered: !refused });
+  const { result = 'Rejected' } = exchange;
+  const companions = exchange.companions.map((one) => companionRecord(exchange, one, result));
   if (outcome.kind === 'artifact') {
     const { decision } = outcome;
-    const companions = exchange.companions.map((one) => companionRecord(exchange, one, decision.result));
     return [downloadRecord(exchange, { answer, decision, endedAt, refusal }), ...companions];
   }
   const { note } = outcome;
   const response = answerRecord(exchange, { answer, note, result: exchange.result, endedAt });
-  return refusal ? [response, refusal] : [response];
+  return refusal ? [response, refusal, ...companions] : [response, ...companions];
 }
 
 /** What strict says: an answer with a body that nobody can approve is rejected, one without is as good as its request. */
@@ -85,11 +91,13 @@ function resultOf({ admission }: Exchange, { kind }: Outcome): Result | undefine
   return kind === 'none' ? admission?.result : 'Rejected';
 }
 
-function companionRecord(exchange: Exchange, companion: CompanionDownload, shared: Result): DownloadRecord {
+/** A companion in the report. @param shared the verdict of one that nobody claims */
+export function companionRecord(exchange: Exchange, companion: CompanionDownload, shared: Result): DownloadRecord {
   const { view, claims, answer, body, verdict, startedAt, endedAt } = companion;
   const result = verdict?.result ?? shared;
   const name = view.url.pathname.slice(view.url.pathname.lastIndexOf('/') + 1);
-  const bare = { ...emptyMetadata(), ...body.digests, size: body.size, type: 'application/octet-stream' };
+  const { sha1, sha256, sha512 = '' } = body.digests;
+  const bare = { ...emptyMetadata(), sha1, sha256, sha512, size: body.size, type: 'application/octet-stream' };
   const { metadata, vouchedBy, provides } = verdict?.inspections ?? { metadata: bare, vouchedBy: [], provides: [] };
   return {
     kind: 'download',
@@ -102,6 +110,8 @@ function companionRecord(exchange: Exchange, companion: CompanionDownload, share
     requestHeader: redactHeaders(view.headers.raw),
     requestInspection: claimsRecord(claims),
     ...responseRecord(answer, endedAt),
+    // What the upstream said: its 304 is not handed on to anybody here.
+    ...(answer.stored && { statusCode: 304, status: '304 Not Modified' }),
     metadata: { ...metadata, name: metadata.name || name },
     responseInspection: inspectionsRecord(verdict?.inspections),
     result,

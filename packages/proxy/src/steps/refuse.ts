@@ -5,6 +5,7 @@ import { prefersJson } from '../http/media-type.js';
 import { refusalRecord } from '../record/records.js';
 import { internalStop, Stop, type StopFacts } from '../stop.js';
 import { authenticationRequired } from './authenticate.js';
+import { companionRecord } from './record.js';
 
 /**
  * The end of an exchange that a step stopped: record it, then tell the client, or break the transfer off. Never rejects: there
@@ -29,7 +30,9 @@ async function recordAndTell(exchange: Exchange, context: ProxyContext, { facts 
   if (exchange.session) {
     const status = exchange.client.isStarted || !exchange.client.isOpen ? 0 : facts.status;
     const record = refusalRecord(exchange, { facts, at: clock.now(), status, delivered: false });
-    await context.recorder.record([record]).catch((cause: unknown) => {
+    const companions = exchange.isRecorded ? [] : exchange.companions;
+    const fetched = companions.map((companion) => companionRecord(exchange, companion, 'Rejected'));
+    await context.recorder.record([record, ...fetched]).catch((cause: unknown) => {
       logger.error({ session: exchange.session?.id, error: describeError(cause) }, 'a refusal cannot be recorded');
     });
   }
@@ -47,10 +50,11 @@ export async function answerRefusal(exchange: Exchange, context: ProxyContext, f
   const json = prefersJson(exchange.incoming.request.headers.accept);
   const body = json ? `${JSON.stringify(refusalBody(exchange, facts))}\n` : `${refusalLine(facts)}\n`;
   const type = json ? 'application/json; charset=utf-8' : 'text/plain; charset=utf-8';
+  const retry = facts.retryAfterSeconds === undefined ? [] : ['Retry-After', String(facts.retryAfterSeconds)];
   await answer(exchange, context, {
     status: facts.status,
     statusText: json ? reasonPhrase(facts) : `${reasonPhrase(facts)}: ${shortReason(facts)}`,
-    headers: ['Content-Type', type, 'X-Content-Type-Options', 'nosniff', 'Cache-Control', 'no-store'],
+    headers: ['Content-Type', type, 'X-Content-Type-Options', 'nosniff', 'Cache-Control', 'no-store', ...retry],
     body,
     closes: facts.closes === true,
   });
@@ -126,9 +130,11 @@ function reasonPhrase({ status }: StopFacts): string {
 function refusalBody(exchange: Exchange, facts: StopFacts): RefusalBody {
   const { reason, hint, inspector } = facts;
   const url = exchange.request?.normalizedUrl ?? exchange.incoming.request.url ?? '';
+  const line = refusalLine(facts);
   return {
-    // npm shows this member and nothing else, so it says all.
-    error: refusalLine(facts),
+    // npm shows this member and nothing else, so it says all; git-lfs and yarn show `message`.
+    error: line,
+    message: line,
     reason: oneLine(reason),
     ...(inspector !== undefined && { inspector }),
     url: redactUrl(url),
@@ -152,9 +158,13 @@ const reasonPhrases: Readonly<Record<number, string>> = {
   405: 'Method Not Allowed',
   408: 'Request Timeout',
   413: 'Content Too Large',
+  414: 'URI Too Long',
+  417: 'Expectation Failed',
   421: 'Misdirected Request',
+  429: 'Too Many Requests',
   431: 'Request Header Fields Too Large',
   500: 'Internal Server Error',
+  501: 'Not Implemented',
   502: 'Bad Gateway',
   503: 'Service Unavailable',
   504: 'Gateway Timeout',

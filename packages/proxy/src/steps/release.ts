@@ -28,6 +28,7 @@ export async function release(
   context: ProxyContext,
   { answer, outcome }: { readonly answer: UpstreamAnswer; readonly outcome: Outcome },
 ): Promise<void> {
+  exchange.reached('record');
   exchange.holdBackHeaders();
   exchange.check();
   if (outcome.refusal && isRefused(exchange, outcome)) return answerRefusal(exchange, context, outcome.refusal);

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import type { Exchange } from '../exchange.js';
+import { Pace } from '../limits/pace.js';
 import { clientStop, Stop } from '../stop.js';
 
 /** What the client sends along. */
@@ -19,6 +20,8 @@ export interface RequestBodyOptions {
   readonly maxBytes: number;
   /** A client that announces a body and then sends nothing for so long is given up. */
   readonly stallMs: number;
+  /** Fewer bytes than this in `stallMs` are as good as none. */
+  readonly stallBytes: number;
 }
 
 /**
@@ -30,7 +33,7 @@ export async function readRequestBody(exchange: Exchange, options: RequestBodyOp
   const isChunked = request.headers['transfer-encoding'] !== undefined;
   const announced = isChunked ? undefined : Number(request.headers['content-length'] ?? 0);
   if (announced === 0) return { kind: 'none' };
-  const chunks = bodyChunks(exchange, options.stallMs);
+  const chunks = bodyChunks(exchange, options);
   if (announced !== undefined && announced > options.maxBytes) return streamed([], chunks, announced);
   const parts: Buffer[] = [];
   let size = 0;
@@ -61,14 +64,20 @@ function streamed(
 }
 
 /** The body, asked for with `100 Continue` only once somebody reads it. */
-async function* bodyChunks(exchange: Exchange, stallMs: number): AsyncGenerator<Buffer> {
+async function* bodyChunks(exchange: Exchange, { stallMs, stallBytes }: RequestBodyOptions): AsyncGenerator<Buffer> {
   const { request, response, expectsContinue } = exchange.incoming;
   if (expectsContinue) response.writeContinue();
   const iterator = request.iterator({ destroyOnReturn: false });
+  const pace = new Pace({ bytes: stallBytes, inMs: stallMs });
   for (;;) {
     const next = await nextChunk(exchange, iterator, stallMs);
     if (next.done) return;
+    if (pace.isTooSlow(next.value.length)) {
+      throw clientStop(`the client sent fewer than ${stallBytes} bytes of its request body in ${stallMs} ms`, 408);
+    }
+    const handedOver = performance.now();
     yield next.value;
+    pace.excuse(performance.now() - handedOver);
   }
 }
 

@@ -8,6 +8,8 @@ import { targetOf } from '../upstream/target.js';
 import { upstreamStop } from '../upstream-stop.js';
 import { BodyFlow } from './body-flow.js';
 import { armEarlyHeaders } from './early-headers.js';
+import { bookBytes } from './take-turn.js';
+import { createUnkeptWriter, isSecretAnswer, secretBytes } from './unkept-body.js';
 
 /** Ranges are never asked of an upstream: what comes as a part of a body cannot be judged. */
 export const unaskedPartReason = 'the upstream answered 206 Partial Content to a request for the whole';
@@ -41,10 +43,12 @@ export async function spool(exchange: Exchange, context: ProxyContext, answer: U
   }
   if (limits.artifactBytes > 0 && (answer.contentLength ?? 0) > limits.artifactBytes)
     throw tooLarge(limits.artifactBytes);
+  if (isArtifact) count(exchange, answer);
   const flow = new BodyFlow(exchange, context, answer);
   armEarlyHeaders(exchange, answer);
-  const body = await takeIn({ exchange, context, answer, flow });
+  const body = answer.stored?.body ?? (await takeIn({ exchange, context, answer, flow }));
   if (body.size === 0) return { kind: 'none', note: 'no body' };
+  if (answer.stored) exchange.use?.reused(body.size);
   exchange.body = { sha256: body.digests.sha256, size: body.size };
   return { kind: 'body', isArtifact, body, flow };
 }
@@ -58,15 +62,19 @@ interface Intake {
 
 async function takeIn({ exchange, context, answer, flow }: Intake): Promise<SpooledBody> {
   const { blobs, limits } = context.settings;
-  const most = exchange.activeSession.limits.artifactBytes;
-  const writer = blobs.create({ sizeHint: answer.contentLength });
+  const bound = exchange.activeSession.limits.artifactBytes;
+  exchange.isSecret = isSecretAnswer(exchange.claims);
+  const most = exchange.isSecret ? Math.min(bound || secretBytes, secretBytes) : bound;
+  const writer = exchange.isSecret
+    ? createUnkeptWriter()
+    : blobs.create({ sizeHint: answer.contentLength, sha512: await flow.wantsSha512() });
   let kept: Buffer[] | undefined = [];
   try {
     for (let chunks = await take(exchange, answer); chunks; chunks = await take(exchange, answer)) {
       for (const chunk of chunks) {
         await store(writer, chunk);
         if (most > 0 && writer.size > most) throw tooLarge(most);
-        kept = writer.size <= limits.smallBodyBytes ? kept : undefined;
+        kept = exchange.isSecret || writer.size <= limits.smallBodyBytes ? kept : undefined;
         kept?.push(chunk);
         await flow.offer(chunk, writer.size);
       }
@@ -82,12 +90,21 @@ async function takeIn({ exchange, context, answer, flow }: Intake): Promise<Spoo
 }
 
 async function take(exchange: Exchange, answer: UpstreamAnswer): Promise<readonly Buffer[] | undefined> {
+  let chunks: readonly Buffer[] | undefined;
   try {
-    return await answer.transfer.take();
+    chunks = await answer.transfer.take();
   } catch (error) {
     exchange.check();
     throw upstreamStop(error, targetOf(viewOf(exchange).url));
   }
+  if (exchange.use && chunks) await bookBytes(exchange, exchange.use, chunks);
+  return chunks;
+}
+
+/** An artifact counts once it came in. @throws Stop when it would be too much */
+function count(exchange: Exchange, { contentLength }: UpstreamAnswer): void {
+  const settle = exchange.use?.begin(contentLength);
+  if (settle) exchange.atEnd(() => settle(exchange.body !== undefined));
 }
 
 async function store(writer: BlobWriter, chunk: Buffer): Promise<void> {
@@ -126,6 +143,7 @@ async function withhold(exchange: Exchange, answer: UpstreamAnswer, drainBytes: 
     // The status and fields are all that counts of this answer, and they are complete.
     exchange.check();
   }
+  exchange.use?.received(transfer.received);
   if (transfer.received > drainBytes) transfer.abort(new Error('more of a withheld body than is worth reading'));
   if (transfer.received > 0) return { kind: 'withheld', note: `body of status ${status} withheld` };
   exchange.delivery = 'none';

@@ -61,7 +61,24 @@ export function createConnector(options: ConnectorOptions): buildConnector.conne
   };
 }
 
-async function judge({ target, guard, lookup, via }: ConnectorOptions): Promise<readonly LookupAddress[]> {
+/**
+ * Whether a connection to the destination would be allowed now, without making one: resolved and judged like any.
+ */
+export async function isAllowedNow(options: Omit<ConnectorOptions, 'secureContext'>): Promise<boolean> {
+  try {
+    await withinTime(judge(options), options);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function judge({
+  target,
+  guard,
+  lookup,
+  via,
+}: Omit<ConnectorOptions, 'secureContext'>): Promise<readonly LookupAddress[]> {
   try {
     return await allowedAddresses(target.authority, guard, lookup);
   } catch (error) {
@@ -72,10 +89,13 @@ async function judge({ target, guard, lookup, via }: ConnectorOptions): Promise<
 }
 
 /** Resolvers have time-outs of their own, but not always shorter ones. */
-async function withinTime<Value>(work: Promise<Value>, { target, timeoutMs }: ConnectorOptions): Promise<Value> {
+async function withinTime<Value>(
+  work: Promise<Value>,
+  { target, timeoutMs }: Pick<ConnectorOptions, 'target' | 'timeoutMs'>,
+): Promise<Value> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    const reason = `${target.authority.host} was not resolved in time`;
+    const reason = `${target.authority.host} was not resolved in time (limits.upstream-connect-timeout-ms)`;
     timer = setTimeout(() => reject(new ProxyError('PROXY_UPSTREAM_TIMEOUT', reason)), timeoutMs);
   });
   try {

@@ -1,5 +1,7 @@
 import type { Dispatcher } from 'undici';
+import { ProxyError } from '../errors.js';
 import { decodeRaw } from '../http/headers.js';
+import { type LeastPace, Pace } from '../limits/pace.js';
 
 /** Response line and fields as the upstream sent them. */
 export interface UpstreamHead {
@@ -7,6 +9,15 @@ export interface UpstreamHead {
   readonly statusText: string;
   /** Node's raw list, order, case and duplicates kept. */
   readonly rawHeaders: readonly string[];
+}
+
+/** Interim answers (1xx) to one request; a server that sends more never comes to an end. */
+const mostInterim = 32;
+const endlessInterim = `the upstream sent more than ${mostInterim} interim (1xx) answers and no response`;
+
+/** The body came so slowly that it is as good as none. */
+export class SlowBodyError extends Error {
+  readonly code = 'EWAYBILL_SLOW';
 }
 
 /** Bytes that may wait here before the upstream is told to pause. */
@@ -22,18 +33,26 @@ export class Transfer implements Dispatcher.DispatchHandler {
   received = 0;
   /** Raw list; filled when the body has ended. */
   rawTrailers: readonly string[] = [];
+  /** Called once when nothing more will come, however it ended. */
+  onOver: (() => void) | undefined;
 
   #controller: Dispatcher.DispatchController | undefined;
   #resolveHead!: (head: UpstreamHead) => void;
   #rejectHead!: (error: Error) => void;
   #hasHead = false;
+  #interim = 0;
   #chunks: Buffer[] = [];
   #waiting = 0;
   #isOver = false;
   #error: Error | undefined;
   #wake: (() => void) | undefined;
+  #pausedAt: number | undefined;
+  readonly #least: LeastPace | undefined;
+  #pace: Pace | undefined;
 
-  constructor() {
+  /** @param least pace of the body, below which it counts as silent */
+  constructor(least?: LeastPace) {
+    this.#least = least;
     this.head = new Promise((resolve, reject) => {
       this.#resolveHead = resolve;
       this.#rejectHead = reject;
@@ -64,6 +83,8 @@ export class Transfer implements Dispatcher.DispatchHandler {
     const taken = this.#chunks;
     this.#chunks = [];
     this.#waiting = 0;
+    if (this.#pausedAt !== undefined) this.#pace?.excuse(performance.now() - this.#pausedAt);
+    this.#pausedAt = undefined;
     this.#controller?.resume();
     return taken;
   }
@@ -76,15 +97,26 @@ export class Transfer implements Dispatcher.DispatchHandler {
     this.#controller?.abort(error);
   }
 
+  /** Ends a transfer that was never begun. */
+  finish(): void {
+    this.#isOver = true;
+  }
+
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     if (this.#error) controller.abort(this.#error);
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _fields: unknown, statusText = ''): void {
-    // 1xx are not the response; early hints are dropped.
-    if (status < 200 || this.#isOver) return;
+    if (this.#isOver) return;
+    // 1xx are not the response; early hints are dropped. Each begins the wait for the response anew.
+    if (status < 200) {
+      this.#interim += 1;
+      if (this.#interim > mostInterim) this.abort(new ProxyError('PROXY_UPSTREAM_PROTOCOL', endlessInterim));
+      return;
+    }
     this.#hasHead = true;
+    this.#pace = this.#least && new Pace(this.#least);
     const raw = (controller.rawHeaders ?? []) as (Buffer | string)[];
     this.#resolveHead({ status, statusText, rawHeaders: decodeRaw(raw) });
   }
@@ -94,8 +126,12 @@ export class Transfer implements Dispatcher.DispatchHandler {
     this.received += chunk.length;
     this.#waiting += chunk.length;
     this.#chunks.push(chunk);
-    if (this.#waiting >= highWater) controller.pause();
-    this.#notify();
+    if (this.#waiting >= highWater) {
+      controller.pause();
+      this.#pausedAt ??= performance.now();
+    }
+    if (this.#pace?.isTooSlow(chunk.length)) this.abort(new SlowBodyError());
+    else this.#notify();
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
@@ -103,6 +139,7 @@ export class Transfer implements Dispatcher.DispatchHandler {
     this.#isOver = true;
     this.rawTrailers = decodeRaw((controller.rawTrailers ?? []) as (Buffer | string)[]);
     this.#notify();
+    this.onOver?.();
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
@@ -115,6 +152,7 @@ export class Transfer implements Dispatcher.DispatchHandler {
     this.#error = error;
     this.#rejectHead(error);
     this.#notify();
+    this.onOver?.();
   }
 
   #notify(): void {
@@ -122,4 +160,11 @@ export class Transfer implements Dispatcher.DispatchHandler {
     this.#wake = undefined;
     wake?.();
   }
+}
+
+/** The transfer of an answer that no upstream gave. */
+export function endedTransfer(): Transfer {
+  const transfer = new Transfer();
+  transfer.finish();
+  return transfer;
 }

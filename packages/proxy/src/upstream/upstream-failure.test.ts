@@ -22,6 +22,7 @@ describe('explainUpstreamFailure', () => {
     ['EWAYBILL_RESET', 'PROXY_UPSTREAM_TRUNCATED', 'closed the connection'],
     ['UND_ERR_SOCKET', 'PROXY_UPSTREAM_TRUNCATED', 'closed the connection'],
     ['UND_ERR_HEADERS_OVERFLOW', 'PROXY_UPSTREAM_PROTOCOL', 'more header fields'],
+    ['UNSPECIFIED', 'PROXY_UPSTREAM_CERTIFICATE', 'is not accepted: it went wrong'],
     ['SOMETHING_NEW', 'PROXY_UPSTREAM_PROTOCOL', 'it went wrong'],
   ])('%s: %s', (code, expected, text) => {
     const found = explainUpstreamFailure(fault(code), target);

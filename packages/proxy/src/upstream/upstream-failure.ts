@@ -43,7 +43,7 @@ function certificateFault(code: string, cause: Error, target: Target): Explanati
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
     return ['PROXY_UPSTREAM_CERTIFICATE', `the certificate of ${where} is for another name: ${brief(cause)}`];
   }
-  const fault = certificateFaults[code];
+  const fault = certificateFaults[code] ?? (code === 'UNSPECIFIED' ? brief(cause) : undefined);
   return fault === undefined
     ? undefined
     : ['PROXY_UPSTREAM_CERTIFICATE', `the certificate of ${where} is not accepted: ${fault} (${code})`, hint];
@@ -66,14 +66,21 @@ function connectionFault(code: string, where: string): Explanation | undefined {
       return ['PROXY_UPSTREAM_UNREACHABLE', `${where} cannot be reached from here (${code})`];
     case 'UND_ERR_CONNECT_TIMEOUT':
     case 'ETIMEDOUT':
-      return ['PROXY_UPSTREAM_TIMEOUT', `${where} did not accept the connection in time`];
+      return timeout(`${where} did not accept the connection in time`, 'upstream-connect-timeout-ms');
     case 'UND_ERR_HEADERS_TIMEOUT':
-      return ['PROXY_UPSTREAM_TIMEOUT', `${where} did not answer in time`];
+      return timeout(`${where} did not answer in time`, 'upstream-idle-timeout-ms');
     case 'UND_ERR_BODY_TIMEOUT':
-      return ['PROXY_UPSTREAM_TIMEOUT', `${where} stopped sending in the middle of the body`];
+      return timeout(`${where} stopped sending in the middle of the body`, 'upstream-idle-timeout-ms');
+    case 'EWAYBILL_SLOW':
+      return timeout(`${where} sends too slowly to ever come to an end`, 'upstream-idle-bytes');
     default:
       return undefined;
   }
+}
+
+function timeout(what: string, key: string): Explanation {
+  const hint = `if the server is that slow, change limits.${key} in inspectors.yaml`;
+  return ['PROXY_UPSTREAM_TIMEOUT', `${what} (limits.${key})`, hint];
 }
 
 function answerFault(code: string, cause: Error, where: string): Explanation | undefined {

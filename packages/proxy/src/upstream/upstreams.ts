@@ -4,7 +4,8 @@ import type { EgressGuard } from '@waybill/contracts';
 import { Pool } from 'undici';
 import { ProxyError } from '../errors.js';
 import type { ProxyLimits, UpstreamOptions } from '../options.js';
-import { createConnector } from './connector.js';
+import { authenticatesConnection } from './connection-auth.js';
+import { createConnector, isAllowedNow } from './connector.js';
 import { resolveWithSystem } from './guarded-lookup.js';
 import { hostHeaderOf, originOf, type Target } from './target.js';
 import { Transfer } from './transfer.js';
@@ -13,6 +14,8 @@ import { chooseUpstreamProxy } from './upstream-proxy.js';
 /** One request to an upstream. */
 export interface UpstreamRequest {
   readonly target: Target;
+  /** The whole URL, normalised: what an answer is remembered under. */
+  readonly url: string;
   readonly method: string;
   /** Path and query. */
   readonly path: string;
@@ -23,12 +26,16 @@ export interface UpstreamRequest {
   readonly contentLength?: number | undefined;
   readonly connectTimeoutMs: number;
   readonly idleTimeoutMs: number;
+  /** Fewer bytes of a body than this in `idleTimeoutMs` are as good as none; 0 = any byte will do. */
+  readonly idleBytes?: number | undefined;
 }
 
 /** Kept connections to all upstreams. */
 export interface Upstreams {
   /** Starts a request; never throws: what goes wrong comes out of the transfer. */
   open(request: UpstreamRequest): Transfer;
+  /** Whether the destination may be connected to; asked for answers that need no connection. Remembered for some seconds. */
+  isAllowed(request: Pick<UpstreamRequest, 'target' | 'connectTimeoutMs'>): Promise<boolean>;
   /** Judges all destinations anew: kept connections are given up once they are idle. */
   setEgress(guard: EgressGuard): void;
   stats(): {
@@ -40,6 +47,9 @@ export interface Upstreams {
   /** Breaks everything off. */
   close(): Promise<void>;
 }
+
+/** As long as resolvers commonly keep what they were told at least. */
+const judgedMs = 10_000;
 
 /** @throws ProxyError PROXY_OPTIONS_INVALID */
 export function createUpstreams(options: {
@@ -54,6 +64,8 @@ export function createUpstreams(options: {
   const retired = new Set<Pool>();
   let guard = options.egress;
   let isClosed = false;
+  /** What was found of destinations, and until when it holds; monotonic milliseconds. */
+  const judged = new Map<string, { readonly verdict: Promise<boolean>; readonly untilMs: number }>();
   /** Least recently used first. */
   let pools = new Map<string, Pool>();
 
@@ -76,6 +88,21 @@ export function createUpstreams(options: {
     pools.set(key, pool);
     if (pools.size > limits.origins) retireOldest();
     return pool;
+  }
+
+  function isAllowed({ target, connectTimeoutMs: timeoutMs }: Pick<UpstreamRequest, 'target' | 'connectTimeoutMs'>) {
+    const key = originOf(target);
+    const known = judged.get(key);
+    const now = performance.now();
+    if (known && now < known.untilMs) return known.verdict;
+    const verdict = isAllowedNow({ target, guard, lookup, timeoutMs, via: viaFor(target) });
+    judged.delete(key);
+    judged.set(key, { verdict, untilMs: now + judgedMs });
+    for (const oldest of judged.keys()) {
+      if (judged.size <= limits.origins) break;
+      judged.delete(oldest);
+    }
+    return verdict;
   }
 
   function retireOldest(): void {
@@ -108,6 +135,7 @@ export function createUpstreams(options: {
           path: via ? `http://${hostHeaderOf(target)}${path}` : path,
           headers,
           body: body ?? null,
+          reset: authenticatesConnection(request.headers),
           headersTimeout: idleTimeoutMs,
           bodyTimeout: idleTimeoutMs,
         },
@@ -120,12 +148,15 @@ export function createUpstreams(options: {
 
   return {
     open(request) {
-      const transfer = new Transfer();
+      const { idleBytes = 0, idleTimeoutMs } = request;
+      const transfer = new Transfer(idleBytes > 0 ? { bytes: idleBytes, inMs: idleTimeoutMs } : undefined);
       send(request, transfer);
       return transfer;
     },
+    isAllowed,
     setEgress(next) {
       guard = next;
+      judged.clear();
       const old = pools;
       pools = new Map();
       for (const pool of old.values()) retire(pool);
