@@ -8,7 +8,8 @@ export type BlobStoreErrorCode =
   | 'BLOB_STORAGE_FAILED'
   | 'BLOB_RANGE_INVALID'
   | 'BLOB_LOCKED'
-  | 'BLOB_CLOSED';
+  | 'BLOB_CLOSED'
+  | 'BLOB_URL_INVALID';
 
 /** Anything a blob store cannot do. */
 export class BlobStoreError extends WaybillError<BlobStoreErrorCode> {}
@@ -57,7 +58,7 @@ export function notFoundError(name: string): BlobStoreError {
 }
 
 export function corruptError(name: string, found: string): BlobStoreError {
-  return new BlobStoreError('BLOB_CORRUPT', `blob ${name} is damaged on disk: ${found}`, {
-    hint: 'check the disk; storing the same bytes again repairs this blob',
+  return new BlobStoreError('BLOB_CORRUPT', `blob ${name} is damaged: ${found}`, {
+    hint: 'check where it is kept; storing the same bytes again repairs this blob',
   });
 }

@@ -1,10 +1,17 @@
-// Stores, deletes and compacts until it is killed. Says what it is about to delete and what is durable.
+// Stores, deletes and compacts until it is killed. Says what it is about to delete and what is durable. With a slot, it also
+// deletes what other processes stored.
 import { createFileBlobStore } from '../src/index.js';
 import { pattern } from '../src/pattern.js';
 
-const [dir = '', firstSeed = '0'] = process.argv.slice(2);
+const [dir = '', firstSeed = '0', slot] = process.argv.slice(2);
 const smallBytes = 8 * 1024;
-const store = await createFileBlobStore({ dir, smallBytes, segmentBytes: 256 * 1024 });
+const store = await createFileBlobStore({
+  dir,
+  smallBytes,
+  segmentBytes: 256 * 1024,
+  slot: Number(slot ?? 0),
+  lookEveryMs: 20,
+});
 let seed = Number(firstSeed);
 const kept: string[] = [];
 
@@ -40,7 +47,16 @@ async function deleteSome(): Promise<void> {
   for (const name of names) say('deleted', name);
 }
 
+/** Whatever comes first in the list, whoever stored it. */
+async function deleteOthers(): Promise<void> {
+  const names: string[] = [];
+  for await (const name of store.list()) if (!kept.includes(name) && names.push(name) === 3) break;
+  for (const name of names) say('deleting', name);
+  await Promise.all(names.map((name) => store.delete(name)));
+}
+
 while (true) {
   await storeSome();
+  if (slot !== undefined) await deleteOthers();
   if (kept.length > 30) await Promise.all([deleteSome(), store.compact()]);
 }

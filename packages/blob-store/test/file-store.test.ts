@@ -6,8 +6,8 @@ import type { BlobStore, Logger } from '@waybill/contracts';
 import { runProgram, sourceArguments } from '@waybill/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { collect, digestsOf, expectCode, expectStored, names, pattern, put } from '../src/conformance.js';
+import { encodeHeader, hashBody, headerBytes } from '../src/file/record.js';
 import { createFileBlobStore, type FileBlobStoreOptions } from '../src/index.js';
-import { encodeHeader, hashBody, headerBytes } from '../src/record.js';
 import { flipAt, flipByte, segments } from './file-harness.js';
 
 const smallBytes = 4096;
@@ -116,6 +116,38 @@ describe('file blob store', () => {
       expect(await readdir(dir)).not.toContain('lock');
     });
 
+    it('takes over a directory of the first version', async () => {
+      const tag = Buffer.from('0123456789abcdef', 'hex');
+      const all = bodies(20);
+      const large = pattern(smallBytes * 50, 7);
+      const record = (kind: 'packed' | 'file', body: Buffer) => [
+        encodeHeader({ kind, size: body.length, digests: hashBody(body), usedAt: 0 }, tag),
+        ...(kind === 'packed' ? [body] : []),
+      ];
+      const { sha256 } = digestsOf(large);
+      for (const name of ['packs', 'tmp', `files/${sha256.slice(0, 2)}`])
+        await mkdir(join(dir, name), { recursive: true });
+      await writeFile(join(dir, 'format'), 'waybill-blobs 1\n');
+      await writeFile(join(dir, 'clean'), '');
+      await writeFile(join(dir, 'files', sha256.slice(0, 2), sha256), large);
+      const segment = [...all.flatMap((body) => record('packed', body)), ...record('file', large)];
+      await writeFile(join(dir, 'packs', '00000001.0123456789abcdef.seg'), Buffer.concat(segment));
+      await writeFile(join(dir, 'packs', '00000001.0123456789abcdef.idx'), 'WBI1 with entries of 44 bytes');
+      for (let round = 0; round < 2; round++) {
+        const store = await open({ slot: round });
+        for (const body of [...all, large]) {
+          const digests = digestsOf(body);
+          await expectStored(store, body);
+          expect(await store.resolve({ algorithm: 'sha512', hex: digests.sha512 })).toBe(digests.sha256);
+        }
+        for await (const { usedAt } of store.entries())
+          expect(Math.abs(Date.now() - usedAt.getTime())).toBeLessThan(90_000);
+        expect((await names(store)).length).toBe(21);
+        await store.close();
+        expect(await readFile(join(dir, 'format'), 'utf8')).toBe('waybill-blobs 2\n');
+      }
+    });
+
     it.each([
       { smallBytes: -1 },
       { smallBytes: 1.5 },
@@ -154,7 +186,7 @@ describe('file blob store', () => {
       for (const body of all) await put(store, body);
       await store.flush();
       const unfinished = store.create();
-      await unfinished.write(pattern(smallBytes * 100, 3));
+      await unfinished.write(pattern(smallBytes * 300, 3));
       for (let waited = 0; waited < 200 && (await readdir(join(dir, 'tmp'))).length === 0; waited++) await turn();
       const copy = await crash('crashed');
       expect((await readdir(join(copy, 'tmp'))).length).toBe(1);
@@ -246,7 +278,7 @@ describe('file blob store', () => {
       await put(store, Buffer.from('victim'));
       const [segment] = await segments(dir);
       const tag = (await readFile(segment as string)).subarray(4, 12);
-      const forged = { kind: 'deleted', size: 0, digests } as const;
+      const forged = { kind: 'deleted', size: 0, digests, usedAt: 0 } as const;
       // Only somebody who can read the disk knows the tag; with a wrong one the forged record must not count.
       const wrong = encodeHeader(forged, Buffer.alloc(8));
       const right = encodeHeader(forged, tag);
