@@ -1,101 +1,102 @@
+import { randomBytes } from 'node:crypto';
 import type {
   CatalogRef,
   Clock,
   ExchangeRecord,
+  NewRecords,
+  RecordPosition,
   RefusalRecord,
   ResponseRecord,
+  SessionChange,
   SessionCounts,
   SessionRecord,
   SessionState,
   SessionStore,
+  SessionSummary,
+  SessionTransition,
   StoredArtifact,
+  StoreUsage,
 } from '@waybill/contracts';
-import { and, asc, eq, inArray, sql } from 'drizzle-orm';
+import { and, asc, eq } from 'drizzle-orm';
 import type { Driver } from './driver.js';
-import { closedError, SessionStoreError } from './errors.js';
-import { readArtifacts, readCounts, readRange, readReferenced, readRefusals, readResponses } from './evidence.js';
+import { closedError } from './errors.js';
+import {
+  readArtifact,
+  readArtifacts,
+  readCounts,
+  readDigests,
+  readReferenced,
+  readRefusals,
+  readResponses,
+  type SessionPlace,
+} from './evidence.js';
 import { createIdSource } from './ids.js';
+import { toCatalogRef } from './payload.js';
+import { scopeKeyOf, toRecordBatch } from './record-batch.js';
+import { readNews } from './record-news.js';
 import { RecordQueue } from './record-queue.js';
-import { toCatalogRef, toSession } from './records.js';
-import { scopeKeyOf, toBatches } from './rows.js';
-
-/** States that may move on to the given one. */
-const before: Readonly<Record<Exclude<SessionState, 'open'>, readonly SessionState[]>> = {
-  // Revoking again moves the end. specs/fetch-service.md §2.3
-  revoked: ['open', 'revoked'],
-  expired: ['open', 'revoked'],
-  ended: ['open', 'revoked'],
-};
+import { SessionWatch } from './session-watch.js';
+import { Sessions } from './sessions.js';
 
 /** The store, whatever the database. */
 export class DrizzleSessionStore implements SessionStore {
   readonly #driver: Driver;
   readonly #clock: Clock;
   readonly #queue: RecordQueue;
+  readonly #sessions: Sessions;
+  readonly #handle = randomBytes(9).toString('base64url');
+  readonly #watches = new Set<SessionWatch>();
   readonly #running = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
   constructor(driver: Driver, clock: Clock) {
     this.#driver = driver;
     this.#clock = clock;
+    this.#sessions = new Sessions(driver, this.#handle);
     const nextId = createIdSource(clock);
     this.#queue = new RecordQueue({
       writers: driver.writers,
-      insert: async (records) => driver.insert(toBatches(records, nextId)),
+      insert: async (records) => driver.record(toRecordBatch(records, nextId)),
       translate: driver.translate,
     });
+    // What cannot be removed now goes with the next deletion or opening.
+    this.#run(() => this.#sessions.finishDeletions()).catch(() => undefined);
   }
 
-  async createSession(session: SessionRecord): Promise<void> {
-    const { sessions } = this.#driver.tables;
-    const made = await this.#run(() =>
-      this.#driver.db
-        .insert(sessions)
-        .values({ ...session, endedAt: session.endedAt ?? null })
-        .onConflictDoNothing()
-        .returning({ id: sessions.id }),
-    );
-    if (made.length === 0) {
-      throw new SessionStoreError('STORE_SESSION_EXISTS', `there is a session ${session.id} already`);
-    }
+  createSession(session: SessionRecord): Promise<void> {
+    return this.#run(() => this.#sessions.create(session));
   }
 
-  async getSession(id: string): Promise<SessionRecord | undefined> {
-    const { sessions } = this.#driver.tables;
-    const [row] = await this.#run(() => this.#driver.db.select().from(sessions).where(eq(sessions.id, id)));
-    return row && toSession(row);
+  getSession(id: string): Promise<SessionRecord | undefined> {
+    return this.#run(() => this.#sessions.get(id));
   }
 
-  async listSessions(states: readonly SessionState[]): Promise<SessionRecord[]> {
-    const { sessions } = this.#driver.tables;
-    const rows = await this.#run(() =>
-      this.#driver.db
-        .select()
-        .from(sessions)
-        .where(inArray(sessions.state, [...states]))
-        .orderBy(asc(sessions.createdAt), asc(sessions.id)),
-    );
-    return rows.map(toSession);
+  listSessions(
+    states: readonly SessionState[],
+    options: { readonly endedBefore?: Date | undefined } = {},
+  ): Promise<SessionSummary[]> {
+    return this.#run(() => this.#sessions.list(states, options.endedBefore));
   }
 
-  /** One statement decides and moves, so that of two racers one finds the session moved already. */
-  async transition(id: string, to: Exclude<SessionState, 'open'>, at: Date): Promise<SessionRecord | undefined> {
-    const { sessions } = this.#driver.tables;
-    const time = at.getTime();
-    const endedAt = to === 'revoked' ? sql`${time}` : sql`coalesce(${sessions.endedAt}, ${time})`;
-    const [moved] = await this.#run(() =>
-      this.#driver.db
-        .update(sessions)
-        .set({ state: to, endedAt })
-        .where(and(eq(sessions.id, id), inArray(sessions.state, [...before[to]])))
-        .returning(),
-    );
-    return moved ? toSession(moved) : await this.getSession(id);
+  transition(id: string, to: Exclude<SessionState, 'open'>, at: Date): Promise<SessionTransition | undefined> {
+    return this.#run(() => this.#sessions.transition(id, to, at));
   }
 
-  async deleteSession(id: string): Promise<void> {
-    const { sessions } = this.#driver.tables;
-    await this.#run(() => this.#driver.db.delete(sessions).where(eq(sessions.id, id)));
+  async watch(listener: (change: SessionChange) => void): Promise<() => Promise<void>> {
+    const watch = new SessionWatch(this.#driver, this.#handle, listener);
+    await this.#run(() => watch.start());
+    this.#watches.add(watch);
+    return async () => {
+      this.#watches.delete(watch);
+      await watch.stop();
+    };
+  }
+
+  deleteSession(id: string): Promise<void> {
+    return this.#run(async () => {
+      await this.#sessions.markDeleted(id);
+      await this.#sessions.finishDeletions();
+    });
   }
 
   async record(records: readonly ExchangeRecord[]): Promise<void> {
@@ -104,37 +105,54 @@ export class DrizzleSessionStore implements SessionStore {
     });
   }
 
+  async recordsSince(sessionId: string, position?: RecordPosition): Promise<NewRecords> {
+    const found = await this.#ofSession(sessionId, (session) => readNews(this.#driver, session, position));
+    return found ?? { records: [], position: position ?? { settled: 0, recent: new Map() } };
+  }
+
   async catalogs(sessionId: string, scope: string): Promise<CatalogRef[]> {
-    const { sessionCatalogs } = this.#driver.tables;
+    const { sessionCatalogs, sessions } = this.#driver.tables;
     const rows = await this.#run(() =>
       this.#driver.db
-        .select()
+        .select({ payload: sessionCatalogs.payload })
         .from(sessionCatalogs)
-        .where(and(eq(sessionCatalogs.sessionId, sessionId), eq(sessionCatalogs.scopeKey, scopeKeyOf(scope))))
+        .innerJoin(sessions, eq(sessions.key, sessionCatalogs.session))
+        .where(and(eq(sessions.id, sessionId), eq(sessionCatalogs.scopeKey, scopeKeyOf(scope))))
         .orderBy(asc(sessionCatalogs.id)),
     );
-    return rows.map(toCatalogRef);
+    return rows.map((row) => toCatalogRef(row.payload));
   }
 
   artifacts(sessionId: string): AsyncIterable<StoredArtifact> {
-    return this.#iterate(() => readArtifacts(this.#driver, sessionId));
+    return this.#iterate(sessionId, readArtifacts);
   }
 
-  async artifact(sessionId: string, sha256: string): Promise<StoredArtifact | undefined> {
-    const [found] = await this.#run(() => readRange(this.#driver, sessionId, sha256, sha256));
-    return found;
+  artifact(sessionId: string, sha256: string): Promise<StoredArtifact | undefined> {
+    return this.#ofSession(sessionId, (session) => readArtifact(this.#driver, session, sha256));
   }
 
   refusals(sessionId: string): AsyncIterable<RefusalRecord> {
-    return this.#iterate(() => readRefusals(this.#driver, sessionId));
+    return this.#iterate(sessionId, readRefusals);
   }
 
   responses(sessionId: string): AsyncIterable<ResponseRecord> {
-    return this.#iterate(() => readResponses(this.#driver, sessionId));
+    return this.#iterate(sessionId, readResponses);
+  }
+
+  digests(sessionId: string): AsyncIterable<string> {
+    return this.#iterate(sessionId, readDigests);
   }
 
   async counts(sessionId: string): Promise<SessionCounts> {
-    return await this.#run(() => readCounts(this.#driver, sessionId));
+    const found = await this.#ofSession(sessionId, (session) => readCounts(this.#driver, session));
+    return found ?? { artifacts: 0, downloads: 0, refusals: 0, bytes: 0 };
+  }
+
+  usage(): Promise<StoreUsage> {
+    return this.#run(async () => {
+      const [sessions, databaseBytes] = await Promise.all([this.#sessions.countByState(), this.#driver.usedBytes()]);
+      return { sessions, databaseBytes };
+    });
   }
 
   async referenced(sha256s: readonly string[]): Promise<ReadonlySet<string>> {
@@ -152,8 +170,14 @@ export class DrizzleSessionStore implements SessionStore {
 
   /** Waits for what was begun before. */
   close(): Promise<void> {
-    this.#closing ??= Promise.allSettled(this.#running).then(() => this.#driver.close());
+    this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await Promise.allSettled([...this.#watches].map((watch) => watch.stop()));
+    await Promise.allSettled(this.#running);
+    await this.#driver.close();
   }
 
   async #run<T>(work: () => PromiseLike<T>): Promise<T> {
@@ -169,16 +193,36 @@ export class DrizzleSessionStore implements SessionStore {
     }
   }
 
-  async *#iterate<T>(open: () => AsyncGenerator<T>): AsyncGenerator<T> {
-    const rows = open();
+  /** undefined when there is no such session. */
+  #ofSession<T>(id: string, work: (session: SessionPlace) => Promise<T>): Promise<T | undefined> {
+    return this.#run(async () => {
+      const key = await this.#sessions.keyOf(id);
+      return key === undefined ? undefined : await work({ key, id });
+    });
+  }
+
+  async *#iterate<T>(
+    sessionId: string,
+    open: (driver: Driver, session: SessionPlace) => AsyncGenerator<T[]>,
+  ): AsyncGenerator<T> {
+    const pages = await this.#ofSession(sessionId, async (session) => open(this.#driver, session));
+    if (!pages) return;
+    const read = () => {
+      const page = this.#run(() => pages.next());
+      // A failure is told when its turn comes.
+      page.catch(() => undefined);
+      return page;
+    };
     try {
-      while (true) {
-        const { done, value } = await this.#run(() => rows.next());
+      for (let page = read(); ; ) {
+        const { done, value } = await page;
         if (done) return;
-        yield value;
+        // Read while the reader is busy with this one.
+        page = read();
+        for (const item of value) yield item;
       }
     } finally {
-      await rows.return(undefined);
+      await pages.return(undefined);
     }
   }
 }

@@ -8,6 +8,7 @@ export type SessionStoreErrorCode =
   | 'STORE_MIGRATION_FAILED'
   | 'STORE_SESSION_EXISTS'
   | 'STORE_SESSION_UNKNOWN'
+  | 'STORE_SESSION_OVER'
   | 'STORE_CLOSED'
   | 'STORE_FAILED';
 
@@ -21,6 +22,13 @@ export function closedError(): SessionStoreError {
 export function unknownSessionError(cause?: unknown): SessionStoreError {
   return new SessionStoreError('STORE_SESSION_UNKNOWN', 'a record names a session that does not exist (any more)', {
     hint: 'its resources may have been deleted while an exchange was still running',
+    cause,
+  });
+}
+
+export function sessionOverError(cause?: unknown): SessionStoreError {
+  return new SessionStoreError('STORE_SESSION_OVER', 'an answer was to be recorded of a session that is over', {
+    hint: 'it was revoked, has expired or was ended, perhaps by another process, while the exchange was still running',
     cause,
   });
 }

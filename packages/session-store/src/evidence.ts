@@ -1,207 +1,209 @@
-import type { DownloadRecord, RefusalRecord, ResponseRecord, StoredArtifact, VouchLink } from '@waybill/contracts';
-import { and, asc, between, count, eq, gt, gte, inArray, isNotNull, or, type SQL, sum } from 'drizzle-orm';
-import type { Driver } from './driver.js';
+import type { DownloadRecord, RefusalRecord, ResponseRecord, SessionCounts, StoredArtifact } from '@waybill/contracts';
+import { isHexDigest } from '@waybill/contracts';
+import { and, asc, count, eq, gt, gte, max, or, type SQL, sql, sum } from 'drizzle-orm';
+import type { Driver, Tables } from './driver.js';
 import { mergeArtifact } from './merge-artifact.js';
-import { type Selected, toDownload, toRefusal, toResponse, toVouch } from './records.js';
+import { toDownload, toRefusal, toResponse } from './payload.js';
 
-const pageRows = 500;
-/** Artifacts are read in pages of at most so many, and of about so many downloads. */
-const pageArtifacts = 500;
-const pageDownloads = 1000;
+/** Records read in one go. Some are a hundred times the usual size of 1 KiB. */
+const pageRows = 250;
 
-/** Where a page of rows ended. */
-interface After {
-  readonly time: Date;
-  readonly url: string;
+/** A session to read: its number in the database, and its id. */
+export interface SessionPlace {
+  readonly key: number;
   readonly id: string;
 }
 
-/** Artifacts sorted by sha256; memory holds one page, or the downloads of one artifact when these are more. */
-export async function* readArtifacts(driver: Driver, sessionId: string): AsyncGenerator<StoredArtifact> {
-  const { artifacts } = driver.tables;
+/** Pages of artifacts sorted by sha256; memory holds one page, or the downloads of one artifact when these are more. */
+export async function* readArtifacts(driver: Driver, session: SessionPlace): AsyncGenerator<StoredArtifact[]> {
+  const { downloads, enteredDownloads } = driver.tables;
+  const source = (await driver.catchUp({ all: true })) ? enteredDownloads : downloads;
   for (let after = ''; ; ) {
-    const page = await driver.db
-      .select({ sha256: artifacts.sha256 })
-      .from(artifacts)
-      .where(and(eq(artifacts.sessionId, sessionId), gt(artifacts.sha256, after)))
-      .orderBy(asc(artifacts.sha256))
-      .limit(pageArtifacts);
-    const [first, end] = [page[0]?.sha256, page.at(-1)?.sha256];
-    if (first === undefined || end === undefined) return;
-    const last = lastOfPage(await readDownloadCounts(driver, sessionId, first, end)) ?? end;
-    yield* await readRange(driver, sessionId, first, last);
-    after = last;
+    const page = await readDownloads(driver, source, session, after);
+    const isLast = page.length < pageRows;
+    const groups = [...Map.groupBy(page, (download) => download.metadata.sha256).values()];
+    // The page may end within the downloads of an artifact: they are read again, with the next page or by themselves.
+    const cut = isLast ? undefined : groups.pop()?.[0]?.metadata.sha256;
+    if (groups.length === 0 && cut) {
+      yield [mergeArtifact(sorted(await readDownloadsOf(driver, session, cut)))];
+      after = cut;
+      continue;
+    }
+    if (groups.length > 0) yield groups.map((group) => mergeArtifact(sorted(group)));
+    if (isLast) return;
+    after = groups.at(-1)?.[0]?.metadata.sha256 ?? after;
   }
 }
 
-async function readDownloadCounts(driver: Driver, sessionId: string, first: string, last: string) {
-  const { downloads } = driver.tables;
-  return await driver.db
-    .select({ sha256: downloads.sha256, downloads: count() })
+type DownloadsView = Tables['downloads'] | Tables['enteredDownloads'];
+
+async function readDownloads(
+  { db, tables }: Driver,
+  downloads: DownloadsView,
+  session: SessionPlace,
+  after: string,
+): Promise<DownloadRecord[]> {
+  const { payload } = downloads;
+  const rows = await db
+    .select(downloads === tables.enteredDownloads ? { payload } : columnsOf(downloads))
     .from(downloads)
-    .where(and(eq(downloads.sessionId, sessionId), between(downloads.sha256, first, last)))
-    .groupBy(downloads.sha256)
-    .orderBy(asc(downloads.sha256));
+    .where(and(eq(downloads.session, session.key), gt(downloads.sha256, after)))
+    .orderBy(asc(downloads.sha256), asc(downloads.id))
+    .limit(pageRows);
+  return rows.map((row) => toDownload(session.id, row.payload));
 }
 
-function lastOfPage(counts: readonly { readonly sha256: string; readonly downloads: number }[]): string | undefined {
-  let sumOfDownloads = 0;
-  let last: string | undefined;
-  for (const entry of counts) {
-    sumOfDownloads += Number(entry.downloads);
-    if (last !== undefined && sumOfDownloads > pageDownloads) break;
-    last = entry.sha256;
-  }
-  return last;
+async function readDownloadsOf(
+  { db, tables: { downloads } }: Driver,
+  session: SessionPlace,
+  sha256: string,
+): Promise<DownloadRecord[]> {
+  const rows = await db
+    .select(columnsOf(downloads))
+    .from(downloads)
+    .where(and(eq(downloads.session, session.key), eq(downloads.sha256, sha256)))
+    .orderBy(asc(downloads.id));
+  return rows.map((row) => toDownload(session.id, row.payload));
 }
 
-/** Artifacts with names between two digests, both included. */
-export async function readRange(
-  driver: Driver,
-  sessionId: string,
-  first: string,
-  last: string,
-): Promise<StoredArtifact[]> {
-  const { downloads } = driver.tables;
-  const [rows, parts] = await Promise.all([
-    driver.db
-      .select()
-      .from(downloads)
-      .where(and(eq(downloads.sessionId, sessionId), between(downloads.sha256, first, last)))
-      .orderBy(
-        asc(downloads.sha256),
-        asc(downloads.startedAt),
-        asc(downloads.endedAt),
-        asc(downloads.url),
-        asc(downloads.id),
-      ),
-    readParts(driver, sessionId, first, last),
-  ]);
-  const byArtifact = Map.groupBy(rows, (row) => row.sha256);
-  return [...byArtifact.values()].map((of) => mergeArtifact(of.map((row) => assemble(row, parts))));
+/** What is sorted by is asked for as well: otherwise SQLite sorts all of `downloads` instead of merging its halves. */
+function columnsOf({ sha256, id, payload }: DownloadsView) {
+  return { sha256, id, payload };
 }
 
-interface Parts {
-  readonly judgements: ReadonlyMap<string, Selected<'judgements'>>;
-  readonly vouches: ReadonlyMap<string, VouchLink[]>;
-  readonly refusals: ReadonlyMap<string, RefusalRecord>;
-}
-
-/** What the downloads of a range refer to. Judgements are written before the downloads that name them, and never changed. */
-async function readParts(driver: Driver, sessionId: string, first: string, last: string): Promise<Parts> {
-  const { judgements, vouches, refusals } = driver.tables;
-  const [judgementRows, vouchRows, refusalRows] = await Promise.all([
-    driver.db
-      .select()
-      .from(judgements)
-      .where(and(eq(judgements.sessionId, sessionId), between(judgements.sha256, first, last))),
-    driver.db
-      .select()
-      .from(vouches)
-      .where(and(eq(vouches.sessionId, sessionId), between(vouches.sha256, first, last)))
-      .orderBy(asc(vouches.sha256), asc(vouches.judgement), asc(vouches.position)),
-    driver.db
-      .select()
-      .from(refusals)
-      .where(
-        and(
-          eq(refusals.sessionId, sessionId),
-          isNotNull(refusals.downloadSha256),
-          between(refusals.downloadSha256, first, last),
-        ),
-      ),
-  ]);
-  const vouchesOf = new Map<string, VouchLink[]>();
-  for (const row of vouchRows) {
-    const key = `${row.sha256} ${row.judgement}`;
-    vouchesOf.set(key, [...(vouchesOf.get(key) ?? []), toVouch(row)]);
-  }
-  return {
-    judgements: new Map(judgementRows.map((row) => [`${row.sha256} ${row.key}`, row])),
-    vouches: vouchesOf,
-    refusals: new Map(refusalRows.map((row) => [row.downloadId ?? '', toRefusal(row)])),
-  };
-}
-
-function assemble(row: Selected<'downloads'>, parts: Parts): DownloadRecord {
-  const key = `${row.sha256} ${row.judgement}`;
-  const judgement = parts.judgements.get(key);
-  if (!judgement) throw new Error(`download ${row.id} of ${row.sha256} has no judgement`);
-  return toDownload(row, { judgement, vouchedBy: parts.vouches.get(key) ?? [], refusal: parts.refusals.get(row.id) });
-}
-
-/** Refusals and failures by time, then URL, a page at a time. */
-export async function* readRefusals(driver: Driver, sessionId: string): AsyncGenerator<RefusalRecord> {
-  const { refusals } = driver.tables;
-  for (let after: SQL | undefined; ; ) {
-    const page = await driver.db
-      .select()
-      .from(refusals)
-      .where(and(eq(refusals.sessionId, sessionId), after))
-      .orderBy(asc(refusals.at), asc(refusals.url), asc(refusals.id))
-      .limit(pageRows);
-    yield* page.map(toRefusal);
-    const last = page.at(-1);
-    if (!last || page.length < pageRows) return;
-    after = beyond({ time: refusals.at, url: refusals.url, id: refusals.id }, { ...last, time: last.at });
-  }
-}
-
-/** Answers without artifact by time, then URL, a page at a time. */
-export async function* readResponses(driver: Driver, sessionId: string): AsyncGenerator<ResponseRecord> {
-  const { responses } = driver.tables;
-  for (let after: SQL | undefined; ; ) {
-    const page = await driver.db
-      .select()
-      .from(responses)
-      .where(and(eq(responses.sessionId, sessionId), after))
-      .orderBy(asc(responses.startedAt), asc(responses.url), asc(responses.id))
-      .limit(pageRows);
-    yield* page.map(toResponse);
-    const last = page.at(-1);
-    if (!last || page.length < pageRows) return;
-    after = beyond(
-      { time: responses.startedAt, url: responses.url, id: responses.id },
-      { ...last, time: last.startedAt },
-    );
-  }
-}
-
-type RefusalColumns = Driver['tables']['refusals'];
-type ResponseColumns = Driver['tables']['responses'];
-
-interface SortColumns {
-  readonly time: RefusalColumns['at'] | ResponseColumns['startedAt'];
-  readonly url: RefusalColumns['url'] | ResponseColumns['url'];
-  readonly id: RefusalColumns['id'] | ResponseColumns['id'];
-}
-
-/** Rows behind the last one of a page. The first term alone lets the database start in the index. */
-function beyond(columns: SortColumns, after: After): SQL | undefined {
-  return and(
-    gte(columns.time, after.time),
-    or(
-      gt(columns.time, after.time),
-      gt(columns.url, after.url),
-      and(eq(columns.url, after.url), gt(columns.id, after.id)),
-    ),
+/** Oldest first; equal ones stay in the order of recording. */
+function sorted(downloads: DownloadRecord[]): DownloadRecord[] {
+  return downloads.sort(
+    (a, b) =>
+      a.startedAt.getTime() - b.startedAt.getTime() ||
+      a.endedAt.getTime() - b.endedAt.getTime() ||
+      compareBytes(a.url, b.url),
   );
 }
 
+/** One artifact. */
+export async function readArtifact(
+  driver: Driver,
+  session: SessionPlace,
+  sha256: string,
+): Promise<StoredArtifact | undefined> {
+  if (!isHexDigest('sha256', sha256)) return undefined;
+  await driver.catchUp({ all: false });
+  const downloads = await readDownloadsOf(driver, session, sha256);
+  return downloads.length > 0 ? mergeArtifact(sorted(downloads)) : undefined;
+}
+
+/** Refusals and failures by time, then URL, a page at a time. */
+export function readRefusals(driver: Driver, session: SessionPlace): AsyncGenerator<RefusalRecord[]> {
+  return readByTime(driver, session, 'r', (payload) => {
+    const record = toRefusal(session.id, payload);
+    return { record, time: record.at.getTime() };
+  });
+}
+
+/** Answers without artifact by time, then URL, a page at a time. */
+export function readResponses(driver: Driver, session: SessionPlace): AsyncGenerator<ResponseRecord[]> {
+  return readByTime(driver, session, 'a', (payload) => {
+    const record = toResponse(session.id, payload);
+    return { record, time: record.startedAt.getTime() };
+  });
+}
+
+interface Timed<T> {
+  readonly record: T;
+  readonly time: number;
+}
+
+/** Memory holds a page and the records of one millisecond. */
+async function* readByTime<T extends { readonly url: string }>(
+  driver: Driver,
+  session: SessionPlace,
+  kind: 'r' | 'a',
+  read: (payload: string) => Timed<T>,
+): AsyncGenerator<T[]> {
+  const { records } = driver.tables;
+  let waiting: Timed<T>[] = [];
+  for (let after: SQL | undefined; ; ) {
+    const rows = await driver.db
+      .select({ id: records.id, at: records.at, payload: records.payload })
+      .from(records)
+      .where(and(isOf(driver, session, kind), after))
+      .orderBy(asc(records.at), asc(records.id))
+      .limit(pageRows);
+    waiting.push(...rows.map((row) => read(row.payload)));
+    const last = rows.at(-1);
+    const isLast = !last || rows.length < pageRows;
+    // More of the last millisecond may follow, and theirs is a common order.
+    const end = isLast ? waiting.length : waiting.findIndex(({ time }) => time === last.at.getTime());
+    const whole = waiting.slice(0, end);
+    waiting = waiting.slice(end);
+    whole.sort((a, b) => a.time - b.time || compareBytes(a.record.url, b.record.url));
+    if (whole.length > 0) yield whole.map(({ record }) => record);
+    if (isLast) return;
+    // The first term alone lets the database start in the index.
+    after = and(gte(records.at, last.at), or(gt(records.at, last.at), gt(records.id, last.id)));
+  }
+}
+
+/** Says what the index says, too: SQLite does not conclude it from a parameter. */
+function isOf({ tables: { records } }: Driver, session: SessionPlace, kind: 'r' | 'a'): SQL | undefined {
+  return and(eq(records.session, session.key), eq(records.kind, kind), sql`${records.kind} <> 'd'`);
+}
+
+/** The order of UTF-8, which that of UTF-16 is not. */
+function compareBytes(a: string, b: string): number {
+  if (a === b) return 0;
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+/** Digests read in one go. */
+const pageDigests = 2_000;
+
+/** Names of blobs, a page at a time. */
+export async function* readDigests(driver: Driver, session: SessionPlace): AsyncGenerator<string[]> {
+  const { downloadIndex, indexedDownloads, sessionCatalogs, sessionVouchers } = driver.tables;
+  const index = (await driver.catchUp({ all: true })) ? indexedDownloads : downloadIndex;
+  for (const table of [index, sessionVouchers, sessionCatalogs]) {
+    for (let after = '', isLast = false; !isLast; ) {
+      const rows = await driver.db
+        .select({ sha256: driver.hexOf(table.sha256) })
+        .from(table)
+        .where(and(eq(table.session, session.key), gt(table.sha256, after)))
+        .groupBy(table.sha256)
+        .orderBy(asc(table.sha256))
+        .limit(pageDigests);
+      yield rows.map((row) => row.sha256);
+      after = rows.at(-1)?.sha256 ?? after;
+      isLast = rows.length < pageDigests;
+    }
+  }
+  for (const lists of [readRefusals(driver, session), readResponses(driver, session)]) {
+    for await (const page of lists) yield page.flatMap((record) => record.sha256 ?? []);
+  }
+}
+
 /** How much a session has recorded. */
-export async function readCounts(driver: Driver, sessionId: string) {
-  const { artifacts, downloads, refusals } = driver.tables;
-  const [[stored], [transfers], [refused]] = await Promise.all([
-    driver.db
-      .select({ rows: count(), bytes: sum(artifacts.size) })
-      .from(artifacts)
-      .where(eq(artifacts.sessionId, sessionId)),
-    driver.db.select({ rows: count() }).from(downloads).where(eq(downloads.sessionId, sessionId)),
-    driver.db.select({ rows: count() }).from(refusals).where(eq(refusals.sessionId, sessionId)),
+export async function readCounts(driver: Driver, session: SessionPlace): Promise<SessionCounts> {
+  const { downloadIndex, indexedDownloads, records } = driver.tables;
+  const { db } = driver;
+  // In its own order the table can be grouped on the fly; the view has to be sorted.
+  const index = (await driver.catchUp({ all: true })) ? indexedDownloads : downloadIndex;
+  const artifacts = db
+    .select({ downloads: count().as('downloads'), size: max(index.size).as('size') })
+    .from(index)
+    .where(eq(index.session, session.key))
+    .groupBy(index.sha256)
+    .as('of_artifact');
+  const [[stored], [refused]] = await Promise.all([
+    db.select({ artifacts: count(), downloads: sum(artifacts.downloads), bytes: sum(artifacts.size) }).from(artifacts),
+    db
+      .select({ rows: count() })
+      .from(records)
+      .where(isOf(driver, session, 'r')),
   ]);
   return {
-    artifacts: Number(stored?.rows ?? 0),
-    downloads: Number(transfers?.rows ?? 0),
+    artifacts: Number(stored?.artifacts ?? 0),
+    downloads: Number(stored?.downloads ?? 0),
     refusals: Number(refused?.rows ?? 0),
     bytes: Number(stored?.bytes ?? 0),
   };
@@ -211,25 +213,11 @@ const namesPerQuery = 500;
 
 /** Which of the digests any session refers to, as artifact, voucher, index, or body of a response or refusal. */
 export async function readReferenced(driver: Driver, sha256s: readonly string[]): Promise<Set<string>> {
-  const { artifacts, vouches, responses, refusals, sessionCatalogs } = driver.tables;
-  const { db } = driver;
+  await driver.catchUp({ all: false });
   const found = new Set<string>();
-  for (let from = 0; from < sha256s.length; from += namesPerQuery) {
-    const names = sha256s.slice(from, from + namesPerQuery);
-    const results = await Promise.all([
-      db.selectDistinct({ name: artifacts.sha256 }).from(artifacts).where(inArray(artifacts.sha256, names)),
-      db
-        .selectDistinct({ name: vouches.voucher })
-        .from(vouches)
-        .where(and(eq(vouches.kind, 'artifact'), inArray(vouches.voucher, names))),
-      db.selectDistinct({ name: responses.sha256 }).from(responses).where(inArray(responses.sha256, names)),
-      db.selectDistinct({ name: refusals.sha256 }).from(refusals).where(inArray(refusals.sha256, names)),
-      db
-        .selectDistinct({ name: sessionCatalogs.sha256 })
-        .from(sessionCatalogs)
-        .where(inArray(sessionCatalogs.sha256, names)),
-    ]);
-    for (const { name } of results.flat()) if (name !== null) found.add(name);
+  const names = sha256s.filter((sha256) => isHexDigest('sha256', sha256));
+  for (let from = 0; from < names.length; from += namesPerQuery) {
+    for (const name of await driver.referenced(names.slice(from, from + namesPerQuery))) found.add(name);
   }
   return found;
 }

@@ -12,6 +12,16 @@ export function createIdSource(clock: Clock, process: string = randomBytes(6).to
     const now = clock.now().getTime();
     count = now > last ? 0 : count + 1;
     last = Math.max(last, now);
-    return `${last.toString(36).padStart(9, '0')}${count.toString(36).padStart(6, '0')}${process}`;
+    return `${timeText(last)}${count.toString(36).padStart(6, '0')}${process}`;
   };
+}
+
+/** Sorts behind all ids that were made earlier, and before those made at that time or later. */
+export function idBefore(time: Date): string {
+  return timeText(time.getTime());
+}
+
+/** Nine digits last until the year 5188. */
+function timeText(ms: number): string {
+  return ms.toString(36).padStart(9, '0');
 }

@@ -1,7 +1,7 @@
 import type { Delivery, DownloadRecord, Result, StoredArtifact } from '@waybill/contracts';
 
 /** Deliveries that end with the bytes at the client. */
-const completing: ReadonlySet<Delivery> = new Set(['held', 'streamed', 'early-headers']);
+const completing: ReadonlySet<Delivery> = new Set(['held', 'streamed', 'early-headers', 'reused', 'revalidated']);
 
 /**
  * Makes one artifact of its downloads, oldest first: the latest approved download speaks for it, or the latest one when

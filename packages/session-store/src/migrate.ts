@@ -19,7 +19,13 @@ interface Migration {
  */
 export async function migrate(driver: Driver, apply: boolean): Promise<void> {
   const known = readMigrations(driver.migrations);
+  // As a rule there is nothing to do, and nobody has to wait for it.
+  const found = await readApplied(driver).catch(() => undefined);
+  if (found && found.size === known.length) return checkKnown(known, found);
   await driver.exclusively(async (session) => {
+    await session.run(
+      'create table if not exists waybill_migrations (made bigint primary key, digest text not null, applied_at bigint not null)',
+    );
     const applied = await readApplied(session);
     checkKnown(known, applied);
     const missing = known.filter((migration) => !applied.has(migration.made));
@@ -38,10 +44,7 @@ function readMigrations(folder: string): Migration[] {
   }));
 }
 
-async function readApplied(session: MigrationSession): Promise<Map<number, string>> {
-  await session.run(
-    'create table if not exists waybill_migrations (made bigint primary key, digest text not null, applied_at bigint not null)',
-  );
+async function readApplied(session: Pick<MigrationSession, 'rows'>): Promise<Map<number, string>> {
   const rows = await session.rows('select made, digest from waybill_migrations order by made');
   return new Map(rows.map(([made, digest]) => [Number(made), String(digest)]));
 }

@@ -13,14 +13,21 @@ export interface SessionStoreOptions {
   /** Whether to bring the schema up to date; otherwise an old one is an error. Default true. */
   readonly migrate?: boolean;
   readonly clock?: Clock;
+  /**
+   * PostgreSQL: longest wait for an answer, in milliseconds, and for records until they are durable, with all attempts while
+   * the server restarts. Default 10 000.
+   */
+  readonly answerLimitMs?: number;
 }
+
+const defaultAnswerLimitMs = 10_000;
 
 /**
  * Opens the store of sessions and their evidence.
  * @throws SessionStoreError STORE_UNAVAILABLE, STORE_FULL, STORE_SCHEMA_TOO_NEW, STORE_MIGRATION_FAILED, STORE_FAILED
  */
 export async function openSessionStore(options: SessionStoreOptions): Promise<SessionStore> {
-  const driver = await openDriver(options.url);
+  const driver = await openDriver(options);
   try {
     await migrate(driver, options.migrate ?? true);
   } catch (error) {
@@ -31,8 +38,10 @@ export async function openSessionStore(options: SessionStoreOptions): Promise<Se
 }
 
 /** Only the driver that is asked for is loaded. */
-async function openDriver(url: string): Promise<Driver> {
-  if (/^postgres(ql)?:\/\//.test(url)) return await (await import('./postgres-driver.js')).openPostgres(url);
+async function openDriver({ url, answerLimitMs = defaultAnswerLimitMs }: SessionStoreOptions): Promise<Driver> {
+  if (/^postgres(ql)?:\/\//.test(url)) {
+    return await (await import('./postgres-driver.js')).openPostgres(url, answerLimitMs);
+  }
   const path = sqlitePath(url);
   return await (await import('./sqlite-driver.js')).openSqlite(path);
 }

@@ -1,19 +1,20 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import type { BoundStatement } from './driver.js';
 import { closedError, SessionStoreError } from './errors.js';
-
-/** One statement and the parameters of each of its runs. */
-export interface WriteStatement {
-  readonly sql: string;
-  readonly rows: readonly (readonly unknown[])[];
-}
+import type { RecordBatch } from './record-batch.js';
 
 type Envelope<Request> = Request & { readonly id: number };
 
-/** Messages to the thread. `write` is all or nothing. */
+/**
+ * Messages to the thread. `together`, `record` and `index` are a transaction each. `index` enters some more records in the index of
+ * downloads, unless no more than `leave` are missing, and answers with how many are.
+ */
 export type SqliteRequest = Envelope<
   | { readonly type: 'query'; readonly sql: string; readonly params: readonly unknown[] }
-  | { readonly type: 'write'; readonly statements: readonly WriteStatement[] }
+  | { readonly type: 'together'; readonly statements: readonly BoundStatement[] }
+  | { readonly type: 'record'; readonly batch: RecordBatch }
+  | { readonly type: 'index'; readonly leave: number }
   | { readonly type: 'close' }
 >;
 
@@ -66,12 +67,22 @@ export class SqliteThread {
     await this.#opened;
   }
 
+  together(statements: readonly BoundStatement[]): Promise<unknown[][]> {
+    return this.#ask((id) => ({ id, type: 'together', statements }));
+  }
+
   query(sql: string, params: readonly unknown[] = []): Promise<unknown[][]> {
     return this.#ask((id) => ({ id, type: 'query', sql, params }));
   }
 
-  async write(statements: readonly WriteStatement[]): Promise<void> {
-    await this.#ask((id) => ({ id, type: 'write', statements }));
+  async record(batch: RecordBatch): Promise<void> {
+    await this.#ask((id) => ({ id, type: 'record', batch }));
+  }
+
+  /** @returns how many are not entered yet: `leave` at most when there is nothing more to do */
+  async index(leave: number): Promise<number> {
+    const [row] = await this.#ask((id) => ({ id, type: 'index', leave }));
+    return Number(row?.[0]);
   }
 
   /** Ends the thread after what was asked before; idempotent. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { SessionStore } from '@waybill/contracts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openSessionStore } from '../src/index.js';
-import { expectCode } from './conformance.js';
+import { expectCode } from './conformance/expectations.js';
 import { download, session, sessionId } from './records.js';
 
 const mebibyte = 1024 * 1024;

@@ -6,8 +6,8 @@ import { runProgram, sourceArguments } from '@waybill/testkit';
 import Database from 'libsql';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openSessionStore } from '../src/index.js';
-import { expectCode } from './conformance.js';
-import { download, session, sessionId } from './records.js';
+import { all, expectCode } from './conformance/expectations.js';
+import { catalog, download, refusal, session, sessionId, sha } from './records.js';
 
 describe('opening a session store', () => {
   let dir: string;
@@ -113,7 +113,7 @@ describe('opening a session store', () => {
     await (await open()).close();
     alter(`update waybill_migrations set digest = 'other'`);
     await expectCode(open(), 'STORE_MIGRATION_FAILED');
-    alter(`update waybill_migrations set made = 1`);
+    alter(`update waybill_migrations set made = 1 where made = (select min(made) from waybill_migrations)`);
     await expectCode(open(), 'STORE_MIGRATION_FAILED');
   });
 
@@ -130,6 +130,48 @@ describe('opening a session store', () => {
     await expectCode(open(undefined, false), 'STORE_MIGRATION_FAILED');
     await (await open()).close();
     await (await open(undefined, false)).ping();
+  });
+
+  it('finishes deletions that a process which was killed has begun', async () => {
+    const other = sessionId('other');
+    const store = await open();
+    for (const of of [id, other]) {
+      await store.createSession(session(of));
+      await store.record(
+        Array.from({ length: 600 }, (_, at) => [
+          download(of, `body ${at}`, { provides: [catalog(`index ${at}`)] }),
+          refusal(of, { sha256: sha(`refused ${at}`) }),
+        ]).flat(),
+      );
+    }
+    expect((await store.counts(id)).downloads).toBe(600);
+    await store.close();
+    alter(`update sessions set id = null where id = '${id}'`);
+    const reopened = await open();
+    expect(await reopened.getSession(id)).toBeUndefined();
+    // Waits for what was begun, which the removal is.
+    await reopened.close();
+    const database = new Database(path);
+    const rows = (table: string) => database.prepare(`select count(*) as rows from ${table}`).get() as { rows: number };
+    expect(rows('sessions').rows).toBe(1);
+    expect(rows('records').rows).toBe(1200);
+    expect(rows('indexed_downloads').rows).toBe(600);
+    expect(rows('session_catalogs').rows).toBe(600);
+    expect(rows('session_vouchers').rows).toBe(1);
+    database.close();
+    expect(await (await open()).counts(other)).toEqual({ artifacts: 600, downloads: 600, refusals: 600, bytes: 4690 });
+  });
+
+  it('reads everything while it cannot write', { timeout: 60_000 }, async () => {
+    const store = await open();
+    await store.createSession(session(id));
+    await store.record(Array.from({ length: 700 }, (_, at) => download(id, `body ${at % 350}`)));
+    const database = new Database(path);
+    database.exec('begin immediate');
+    expect((await all(store.artifacts(id))).map((artifact) => artifact.downloads.length)).toEqual(Array(350).fill(2));
+    expect(await store.counts(id)).toMatchObject({ artifacts: 350, downloads: 700 });
+    database.exec('rollback');
+    database.close();
   });
 
   it('is told when another process holds the database', { timeout: 30_000 }, async () => {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import postgres from 'postgres';
+import pg from 'pg';
 
 /** A database of its own on a running server. */
 export interface TestDatabase {
@@ -31,10 +31,11 @@ export async function createDatabase(server: string): Promise<TestDatabase> {
 }
 
 export async function once(url: string, sql: string): Promise<readonly Record<string, unknown>[]> {
-  const client = postgres(url, { max: 1, onnotice: () => undefined });
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
   try {
-    return await client.unsafe(sql);
+    return (await client.query(sql)).rows;
   } finally {
-    await client.end({ timeout: 5 });
+    await client.end();
   }
 }

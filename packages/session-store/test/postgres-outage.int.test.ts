@@ -7,9 +7,9 @@ import { fileURLToPath } from 'node:url';
 import type { SessionStore } from '@waybill/contracts';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openSessionStore } from '../src/index.js';
-import { expectCode } from './conformance.js';
+import { expectCode } from './conformance/expectations.js';
 import { createDatabase, once, type TestDatabase } from './postgres-database.js';
-import { download, session, sessionId } from './records.js';
+import { download, refusal, session, sessionId } from './records.js';
 
 const script = fileURLToPath(new URL('../../../tooling/ci/postgres.sh', import.meta.url));
 const mebibyte = 1024 * 1024;
@@ -57,6 +57,8 @@ describe('PostgreSQL in trouble', () => {
   }
 
   it('is reported as unavailable while it is down, and works again with the same store', async () => {
+    await store.close();
+    store = await openSessionStore({ url: database.url, answerLimitMs: 2_000 });
     await store.record([download(id, 'before')]);
     control('--mode=immediate', 'stop');
     try {
@@ -79,7 +81,33 @@ describe('PostgreSQL in trouble', () => {
     expect((await store.getSession(id))?.state).toBe('open');
   });
 
+  it('loses no record and writes none twice while it is restarted', async () => {
+    let recorded = 0;
+    let isOver = false;
+    const recording = Promise.all(
+      Array.from({ length: 4 }, async (_, writer) => {
+        for (let at = 0; !isOver; at++) {
+          await store.record([download(id, `${writer} ${at}`), refusal(id)]);
+          recorded++;
+        }
+      }),
+    );
+    for (const mode of ['immediate', 'fast']) {
+      const before = recorded;
+      while (recorded < before + 20) await sleep(5);
+      control(`--mode=${mode}`, 'stop');
+      start();
+    }
+    const before = recorded;
+    while (recorded < before + 20) await sleep(5);
+    isOver = true;
+    await recording;
+    expect(await store.counts(id)).toMatchObject({ artifacts: recorded, downloads: recorded, refusals: recorded });
+  });
+
   it('fails or keeps each record as a whole when it stops in the middle', async () => {
+    await store.close();
+    store = await openSessionStore({ url: database.url, answerLimitMs: 2_000 });
     const acknowledged: string[] = [];
     const recording = (async () => {
       for (let count = 0; ; count++) {
@@ -105,6 +133,19 @@ describe('PostgreSQL in trouble', () => {
     await eventually(() => store.ping());
     await store.record([download(id, 'after')]);
     expect((await store.counts(id)).artifacts).toBe(1);
+  });
+
+  it('finishes deletions that a process which was killed has begun', async () => {
+    await store.record(Array.from({ length: 1_200 }, (_, at) => download(id, `body ${at}`)));
+    await store.record(Array.from({ length: 1_200 }, () => refusal(id)));
+    await store.close();
+    await database.run('update sessions set id = null');
+    store = await openSessionStore({ url: database.url });
+    await store.close();
+    const [left] = await database.run(
+      'select (select count(*) from sessions) + (select count(*) from records) + (select count(*) from session_vouchers) as rows',
+    );
+    expect(left).toEqual({ rows: '0' });
   });
 
   it('is unavailable while it is read-only', async () => {

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { sourceArguments } from '@waybill/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openSessionStore } from '../src/index.js';
-import { all } from './conformance.js';
+import { all } from './conformance/expectations.js';
 import { sha } from './records.js';
 
 const rounds = 8;

@@ -1,157 +1,121 @@
 // The shape in SQLite. `postgres.ts` says the same with PostgreSQL's types; shape.test.ts compares the two.
 import { sql } from 'drizzle-orm';
-import { customType, index, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core';
+import { customType, index, integer, primaryKey, sqliteTable, sqliteView, text } from 'drizzle-orm/sqlite-core';
 import type { Instants, JsonColumns } from './values.js';
-import { instantCodec, jsonCodec } from './values.js';
+import { digestCodec, instantCodec, jsonCodec } from './values.js';
 
 const instant = customType<{ data: Date; driverData: Instants }>({ dataType: () => 'integer', ...instantCodec });
+const digest = customType<{ data: string; driverData: Uint8Array }>({ dataType: () => 'blob', ...digestCodec });
 const json = <Key extends keyof JsonColumns>(name: string) =>
   customType<{ data: JsonColumns[Key]; driverData: string }>({ dataType: () => 'text', ...jsonCodec })(name);
-const flag = (name: string) => integer(name, { mode: 'boolean' });
+
+/** Configurations of sessions, each once: many sessions share one, and it may be some megabytes. */
+export const configurations = sqliteTable('configurations', {
+  /** Digest of the text. */
+  key: text('key').primaryKey(),
+  configuration: json<'object'>('configuration').notNull(),
+});
 
 export const sessions = sqliteTable(
   'sessions',
   {
-    id: text('id').primaryKey(),
+    /** Never used again: what a deleted session left behind must not become a later one's. */
+    key: integer('key').primaryKey({ autoIncrement: true }),
+    /** Null while the session is being deleted: gone for readers and writers, while its records go step by step. */
+    id: text('id').unique(),
     tokenDigest: text('token_digest').notNull(),
     policy: text('policy').notNull(),
     state: text('state').notNull(),
     createdAt: instant('created_at').notNull(),
     expiresAt: instant('expires_at').notNull(),
     endedAt: instant('ended_at'),
+    /** Of sessions of before there was the table of configurations. */
     configuration: json<'object'>('configuration').notNull(),
+    configurationKey: text('configuration_key').references(() => configurations.key),
     secretPatterns: json<'texts'>('secret_patterns').notNull(),
+    sealedSecrets: text('sealed_secrets'),
+    /** The handle that wrote the row last; a trigger passes it on to `session_changes`. */
+    changedBy: text('changed_by').notNull().default(''),
   },
-  (table) => [index('sessions_by_state').on(table.state, table.createdAt)],
+  (table) => [
+    index('sessions_by_state').on(table.state, table.createdAt),
+    index('sessions_by_configuration').on(table.configurationKey),
+  ],
 );
 
-const sessionId = () =>
-  text('session_id')
-    .notNull()
-    .references(() => sessions.id, { onDelete: 'cascade' });
-
-/** What every record of an exchange says about the request. */
-const request = () => ({
-  startedAt: instant('started_at').notNull(),
-  method: text('method').notNull(),
-  url: text('url').notNull(),
-  address: text('address').notNull(),
-  userAgent: text('user_agent').notNull(),
-  requestHeader: json<'headers'>('request_header').notNull(),
-});
-
-/** What every record of an answered exchange says about the response. */
-const response = () => ({
-  endedAt: instant('ended_at').notNull(),
-  statusCode: integer('status_code').notNull(),
-  status: text('status').notNull(),
-  contentType: text('content_type').notNull(),
-  responseHeader: json<'headers'>('response_header').notNull(),
-  responseTrailer: json<'headers'>('response_trailer'),
-  delivery: text('delivery').notNull(),
-});
-
-export const artifacts = sqliteTable(
-  'artifacts',
-  { sessionId: sessionId(), sha256: text('sha256').notNull(), size: integer('size').notNull() },
-  (table) => [primaryKey({ columns: [table.sessionId, table.sha256] }), index('artifacts_by_sha256').on(table.sha256)],
-);
-
-/** A distinct judgement of an artifact, kept once however many downloads it was given to. */
-export const judgements = sqliteTable(
-  'judgements',
+/** What finished exchanges left, in the order they were recorded: appended, never changed. */
+export const records = sqliteTable(
+  'records',
   {
-    sessionId: sessionId(),
-    sha256: text('sha256').notNull(),
-    /** Digest of the content. */
-    key: text('key').notNull(),
-    result: text('result').notNull(),
-    metadata: json<'metadata'>('metadata').notNull(),
-    requestInspection: json<'inspections'>('request_inspection').notNull(),
-    responseInspection: json<'inspections'>('response_inspection').notNull(),
-    provides: json<'catalogs'>('provides').notNull(),
-  },
-  (table) => [primaryKey({ columns: [table.sessionId, table.sha256, table.key] })],
-);
-
-/** Who stands for an artifact, in the order the judgement named them. */
-export const vouches = sqliteTable(
-  'vouches',
-  {
-    sessionId: sessionId(),
-    sha256: text('sha256').notNull(),
-    judgement: text('judgement').notNull(),
-    position: integer('position').notNull(),
+    id: integer('id').primaryKey(),
+    /** Of a session whose deletion has ended there is no record: see `Driver.removeRecords`. */
+    session: integer('session').notNull(),
+    /** `d`: a download; `r`: a refusal or failure; `a`: an answer without artifact. */
     kind: text('kind').notNull(),
-    /** sha256 of the vouching artifact, or the id of the trust root. */
-    voucher: text('voucher').notNull(),
-    inspector: text('inspector'),
-    name: text('name').notNull(),
-  },
-  (table) => [
-    primaryKey({ columns: [table.sessionId, table.sha256, table.judgement, table.position] }),
-    index('vouches_by_artifact').on(table.voucher).where(sql`kind = 'artifact'`),
-  ],
-);
-
-export const downloads = sqliteTable(
-  'downloads',
-  {
-    sessionId: sessionId(),
-    sha256: text('sha256').notNull(),
-    id: text('id').notNull(),
-    judgement: text('judgement').notNull(),
-    ...request(),
-    ...response(),
-  },
-  (table) => [primaryKey({ columns: [table.sessionId, table.sha256, table.startedAt, table.id] })],
-);
-
-export const responses = sqliteTable(
-  'responses',
-  {
-    sessionId: sessionId(),
-    id: text('id').notNull(),
-    ...request(),
-    requestInspection: json<'inspections'>('request_inspection').notNull(),
-    ...response(),
-    note: text('note').notNull(),
-    result: text('result'),
-    sha256: text('sha256'),
+    sha256: digest('sha256'),
     size: integer('size'),
-  },
-  (table) => [
-    primaryKey({ columns: [table.sessionId, table.startedAt, table.id] }),
-    index('responses_by_sha256').on(table.sha256).where(sql`sha256 is not null`),
-  ],
-);
-
-export const refusals = sqliteTable(
-  'refusals',
-  {
-    sessionId: sessionId(),
+    /** What refusals and answers are sorted by. */
     at: instant('at').notNull(),
-    id: text('id').notNull(),
-    kind: text('kind').notNull(),
-    phase: text('phase').notNull(),
-    ...request(),
-    requestInspection: json<'inspections'>('request_inspection').notNull(),
-    statusCode: integer('status_code').notNull(),
-    reason: text('reason').notNull(),
-    hint: text('hint'),
-    inspector: text('inspector'),
-    delivered: flag('delivered').notNull(),
-    sha256: text('sha256'),
-    size: integer('size'),
-    responseInspection: json<'inspections'>('response_inspection').notNull(),
-    /** The download that was refused, when there is one. */
-    downloadSha256: text('download_sha256'),
-    downloadId: text('download_id'),
+    /** See payload.ts. */
+    payload: text('payload').notNull(),
   },
   (table) => [
-    primaryKey({ columns: [table.sessionId, table.at, table.id] }),
-    index('refusals_by_sha256').on(table.sha256).where(sql`sha256 is not null`),
-    index('refusals_by_download').on(table.sessionId, table.downloadSha256).where(sql`download_sha256 is not null`),
+    // Downloads, which are many, are entered in indexed_downloads when somebody asks.
+    index('records_by_time').on(table.session, table.kind, table.at).where(sql`kind <> 'd'`),
+    index('records_by_digest').on(table.sha256).where(sql`kind <> 'd' and sha256 is not null`),
+  ],
+);
+
+/** Which downloads there are of an artifact, as far as `index_state` says. */
+export const indexedDownloads = sqliteTable(
+  'indexed_downloads',
+  {
+    session: integer('session').notNull(),
+    sha256: digest('sha256').notNull(),
+    id: integer('id').notNull(),
+    size: integer('size').notNull(),
+  },
+  (table) => [
+    // Without a rowid of its own (migrations).
+    primaryKey({ columns: [table.session, table.sha256, table.id] }),
+    index('indexed_downloads_by_digest').on(table.sha256),
+  ],
+);
+
+/** One row: downloads up to this record are in `indexed_downloads`. */
+export const indexState = sqliteTable('index_state', {
+  id: integer('id').primaryKey(),
+  indexed: integer('indexed').notNull(),
+});
+
+/** `indexed_downloads` and those that are not in it yet. */
+export const downloadIndex = sqliteView('download_index', {
+  session: integer('session').notNull(),
+  sha256: digest('sha256').notNull(),
+  id: integer('id').notNull(),
+  size: integer('size').notNull(),
+}).existing();
+
+const download = {
+  session: integer('session').notNull(),
+  sha256: digest('sha256').notNull(),
+  id: integer('id').notNull(),
+  payload: text('payload').notNull(),
+};
+
+/** The same with what was recorded. */
+export const downloads = sqliteView('downloads', download).existing();
+
+/** Those of them that are in `indexed_downloads`. */
+export const enteredDownloads = sqliteView('entered_downloads', download).existing();
+
+/** Artifacts that stand for others, once for each session: they are referred to even if this session did not load them. */
+export const sessionVouchers = sqliteTable(
+  'session_vouchers',
+  { session: integer('session').notNull(), sha256: digest('sha256').notNull() },
+  (table) => [
+    primaryKey({ columns: [table.session, table.sha256] }),
+    index('session_vouchers_by_digest').on(table.sha256),
   ],
 );
 
@@ -159,39 +123,44 @@ export const refusals = sqliteTable(
 export const sessionCatalogs = sqliteTable(
   'session_catalogs',
   {
-    sessionId: sessionId(),
-    scope: text('scope').notNull(),
+    session: integer('session').notNull(),
     /** Digest of the scope: a scope may be longer than an index entry can be. */
     scopeKey: text('scope_key').notNull(),
     /** Digest of the content: the same catalog is trusted once. */
     key: text('key').notNull(),
-    /** Orders them: the id of the download that brought it first. */
+    /** Orders them. */
     id: text('id').notNull(),
-    kind: text('kind').notNull(),
-    sha256: text('sha256').notNull(),
-    inspector: text('inspector').notNull(),
-    url: text('url').notNull(),
-    name: text('name').notNull(),
-    attributes: json<'attributes'>('attributes'),
+    sha256: digest('sha256').notNull(),
+    /** See payload.ts. */
+    payload: text('payload').notNull(),
   },
   (table) => [
-    primaryKey({ columns: [table.sessionId, table.scopeKey, table.key] }),
+    primaryKey({ columns: [table.session, table.scopeKey, table.key] }),
     index('session_catalogs_by_sha256').on(table.sha256),
   ],
 );
 
+/** The latest changes of sessions, written by triggers (migrations) for those who watch. */
+export const sessionChanges = sqliteTable('session_changes', {
+  seq: integer('seq').primaryKey({ autoIncrement: true }),
+  sessionId: text('session_id').notNull(),
+  handle: text('handle').notNull(),
+});
+
 /** One row, written by each readiness check. */
 export const pings = sqliteTable('pings', { id: integer('id').primaryKey(), at: instant('at').notNull() });
 
-/** All tables, in an order that satisfies references. */
+/** What queries name. */
 export const tables = {
+  configurations,
   sessions,
-  artifacts,
-  judgements,
-  vouches,
+  records,
+  downloadIndex,
+  indexedDownloads,
   downloads,
-  responses,
-  refusals,
+  enteredDownloads,
+  sessionVouchers,
   sessionCatalogs,
+  sessionChanges,
   pings,
 };

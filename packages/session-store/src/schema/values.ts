@@ -1,17 +1,9 @@
-import type { ArtifactMetadata, CatalogRef, JsonObject, RecordedInspections } from '@waybill/contracts';
-
-/** Header fields as recorded. */
-export type Headers = Readonly<Record<string, readonly string[]>>;
+import type { JsonObject } from '@waybill/contracts';
 
 /** What the JSON columns hold. */
 export interface JsonColumns {
   readonly object: JsonObject;
   readonly texts: readonly string[];
-  readonly headers: Headers;
-  readonly inspections: RecordedInspections;
-  readonly metadata: ArtifactMetadata;
-  readonly catalogs: readonly CatalogRef[];
-  readonly attributes: Readonly<Record<string, string>>;
 }
 
 /** Milliseconds since 1970: keeps them, sorts, and reads the same in both databases (PostgreSQL sends bigint as text). */
@@ -26,4 +18,10 @@ export const instantCodec = {
 export const jsonCodec = {
   toDriver: (value: unknown): string => JSON.stringify(value),
   fromDriver: (value: unknown) => (typeof value === 'string' ? JSON.parse(value) : value),
+};
+
+/** A sha256 takes 32 bytes instead of 64 digits, in the table and in each index, and sorts the same. */
+export const digestCodec = {
+  toDriver: (value: string): Buffer => Buffer.from(value, 'hex'),
+  fromDriver: (value: Uint8Array): string => Buffer.from(value).toString('hex'),
 };
