@@ -81,12 +81,51 @@ describe('redaction', () => {
     ['https://user:pw@host:443/a?token=abc&x=1', `https://host:443/a?token=${redacted}&x=1`],
     ['http://host/a?X-Amz-Signature=abc', `http://host/a?X-Amz-Signature=${redacted}`],
     ['https://host:443/a@b?q=1', 'https://host:443/a@b?q=1'],
+    ['http://user:p@ss@host:99999/a', 'http://host:99999/a'],
+    ['http://user:p:w@[::1]:99999/a?b@c', 'http://[::1]:99999/a?b@c'],
+    ['https://host:443/a?x=\u001b[2J\u202ey', 'https://host:443/a?x=\ufffd[2J\ufffdy'],
   ])('cleans %s', (url, wanted) => expect(redactUrl(url)).toBe(wanted));
   it('cleans free text', () => {
     expect(redactText('via http://id:token@host:1/ with Authorization: Basic aWQ6dG9rZW4=')).toBe(
       `via http://${redacted}@host:1/ with Authorization: Basic ${redacted}`,
     );
     expect(stripControl('a\u001b[31mb\rc\u202ed')).toBe('a\ufffd[31mb\ufffdc\ufffdd');
+  });
+});
+
+describe('text that strangers wrote', () => {
+  it.each([
+    ['escape sequences', '\u001b[2J\u001b]0;title\u0007'],
+    ['eight-bit escape sequences', '\u009b2J\u009d0;title\u009c'],
+    ['carriage returns and backspaces', 'a\rb\u0008c'],
+    ['NUL and DEL', '\0\u007f'],
+    ['next line, line and paragraph separator', '\u0085\u2028\u2029'],
+    ['overrides and isolates of direction', '\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069'],
+    ['marks of direction', '\u200e\u200f\u061c'],
+    ['invisible characters', '\u200b\u2060\u2064\ufeff\ufffa'],
+    ['invisible tags', '\u{e0001}\u{e0041}'],
+    ['halves of surrogate pairs', 'a\ud800b\udc00'],
+  ])('loses %s', (_name, text) => {
+    const cleaned = stripControl(`before ${text} after`);
+    expect(cleaned).toMatch(/^before .*\ufffd.* after$/);
+    expect(cleaned).not.toMatch(/[^\n\t\x20-\x7e\ufffd]/);
+  });
+
+  it.each(['café', '日本語', '\u{1f468}\u200d\u{1f469}\u200d\u{1f467}', 'می\u200cخواهم', 'tab\tand\nnewline'])(
+    'keeps %j',
+    (text) => expect(stripControl(text)).toBe(text),
+  );
+
+  it.each([
+    ['dots', 'a.'.repeat(50_000)],
+    ['blanks behind a scheme of credentials', `Basic${' '.repeat(100_000)}`.repeat(2)],
+    ['schemes', 'a://'.repeat(25_000)],
+    ['signs', `http://${'@'.repeat(100_000)}`],
+  ])('is cleaned in linear time: %s', (_name, text) => {
+    // In quadratic time each would take minutes.
+    const longer = text.repeat(20);
+    expect(redactText(longer).length).toBeGreaterThan(0);
+    expect(redactUrl(longer).length).toBeGreaterThan(0);
   });
 });
 

@@ -58,6 +58,8 @@ export type RevokeResponse = z.infer<typeof revokeResponseSchema>;
 /** Body of a refusal that the proxy sends when JSON is asked for; the text form says the same on one line. */
 export const refusalBodySchema = z.object({
   error: z.string(),
+  /** The same: each client shows the member that its own servers use. */
+  message: z.string().optional(),
   reason: z.string(),
   inspector: z.string().optional(),
   url: z.string(),

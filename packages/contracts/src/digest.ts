@@ -34,11 +34,20 @@ export interface Digest {
   readonly hex: string;
 }
 
-/** Every body gets these three in one pass. Lower-case hex. */
+/** What a body is hashed with in one pass. Lower-case hex. */
 export interface BodyDigests {
   readonly sha1: string;
   readonly sha256: string;
-  readonly sha512: string;
+  /** Of a large body only when somebody wanted it: absent is not a mismatch, see {@link matchesDigest}. */
+  readonly sha512?: string;
+}
+
+/** Algorithms that a body can be hashed with. */
+export type BodyDigestAlgorithm = keyof BodyDigests;
+
+/** Whether a body can be hashed with the algorithm. */
+export function isBodyDigestAlgorithm(algorithm: DigestAlgorithm): algorithm is BodyDigestAlgorithm {
+  return algorithm === 'sha512' || algorithm === 'sha256' || algorithm === 'sha1';
 }
 
 /** Whether the text is a lower-case hex digest of the given algorithm. */

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
-import type { BodyDigests, Digest } from './digest.js';
+import type { ByteRange } from './blob-store.js';
+import type { BodyDigestAlgorithm, BodyDigests, Digest } from './digest.js';
 import type { JsonObject } from './json.js';
 import type { ArtifactMetadata } from './report.js';
 
@@ -43,7 +44,14 @@ export interface RequestInspection<Expected = unknown> {
   readonly annotations?: JsonObject | undefined;
   /** What the artifact phase needs to know; never recorded. */
   readonly expected?: Expected | undefined;
+  /** What of this very request the inspector has looked at and the format needs, beyond what the request policy lets pass. */
+  readonly needs?: readonly RequestNeed[] | undefined;
+  /** What comes is a credential: its digest and size are recorded, its bytes kept nowhere. At most 1 MiB. */
+  readonly secretAnswer?: boolean | undefined;
 }
+
+/** A part of a request that carries something to the upstream: its method, its query string, its body. */
+export type RequestNeed = 'method' | 'query' | 'body';
 
 /** A downloaded, spooled and hashed body as inspectors see it. */
 export interface ArtifactView {
@@ -51,20 +59,24 @@ export interface ArtifactView {
   /** Response status; 2xx with a body only. */
   readonly status: number;
   readonly responseHeaders: HeaderView;
-  /** Digests and size of the bytes as they are handed to the client. */
+  /** Digests of the bytes as they are handed to the client, as far as they are known. */
   readonly digests: BodyDigests;
+  /** A digest of these bytes; one that is not in `digests` is computed by reading them, once, and is there from then on. */
+  digest(algorithm: BodyDigestAlgorithm): Promise<string>;
   /** Bytes. */
   readonly size: number;
   /** Sniffed or declared media type, lower case, without parameters. */
   readonly mediaType: string;
   /** Lower-case Content-Encoding of the response, undefined for identity. */
   readonly contentEncoding?: string | undefined;
+  /** The bytes of `open()` from their start, when they are at hand: all of them, or 64 KiB at least. */
+  readonly head?: Uint8Array | undefined;
   /** The bytes with Content-Encoding removed (expansion bounded). The caller consumes or destroys the stream. */
   open(): Readable;
-  /** The bytes as handed to the client. */
-  openRaw(): Readable;
-  /** Digests and size of `open()`; equal to `digests`/`size` for identity. Computed once. */
-  decoded(): Promise<{ readonly digests: BodyDigests; readonly size: number }>;
+  /** The bytes as handed to the client, or a range of them. The caller consumes or destroys the stream. */
+  openRaw(range?: ByteRange): Readable;
+  /** Digests and size of `open()`, with sha512; those of the bytes themselves for identity. Computed once. */
+  decoded(): Promise<{ readonly digests: Required<BodyDigests>; readonly size: number }>;
 }
 
 /** Who stands for an artifact: another artifact of this session, or a trust root. */
@@ -144,6 +156,23 @@ export interface CatalogParser<Value = unknown> {
   parse(bytes: Readable, ref: CatalogRef, signal: AbortSignal): Promise<Value>;
   /** Estimated memory of a value in bytes, for the bounded cache. */
   weigh(value: Value): number;
+  /** Set when the value depends on the bytes alone, not on the reference: it is then kept under their digest. */
+  readonly derivation?: Derivation<Value> | undefined;
+}
+
+/**
+ * Something that follows from bytes alone, whoever asks: a parsed index, the manifest inside an archive. Worth keeping by the
+ * digest of the bytes; holds facts, never an opinion.
+ */
+export interface Derivation<Value> {
+  /** Unique, with the version of what makes it: `apt.packages/2`. Other results out of the same bytes need another one. */
+  readonly id: string;
+  /** Memory of a value in bytes. Values are immutable. */
+  weigh(value: Value): number;
+  /** For keeping it on disk; left out, or undefined, for what is quickly made again. */
+  pack?(value: Value): Uint8Array | undefined;
+  /** @throws anything for bytes that `pack` did not make: the value is then made again */
+  unpack?(bytes: Uint8Array): Value;
 }
 
 /** A digest that trusted catalogs or the configuration vouch for, known before the body is fetched. */
@@ -157,6 +186,11 @@ export interface VouchedDigest {
 
 /** What the artifact phase offers an inspector. */
 export interface InspectionContext {
+  /**
+   * Whom an inspector may remember something for: inspectors outlive sessions, and those of equal configurations share them. What
+   * one session has seen or trusts is no other's.
+   */
+  readonly sessionId: string;
   /** Aborted on time-out, session end, or when the client is gone and nobody needs the result. */
   readonly signal: AbortSignal;
   readonly now: Date;
@@ -165,12 +199,23 @@ export interface InspectionContext {
   /** A new private directory with a size bound, removed after the inspection. */
   scratch(): Promise<string>;
   /**
-   * Fetches a companion of the artifact (e.g. `Release.gpg`) from the same origin, GET only, through the same egress
+   * Fetches a companion of the artifact (e.g. `Release.gpg`) from the same origin, or from another one
+   * where the session's inspectors claim the request, GET only, through the same egress
    * rules, recorded in the session; undefined unless the upstream answered 200 within `maxBytes`.
+   * @param accept value of the request's Accept; default any type
    */
-  companion(url: URL, maxBytes: number): Promise<Uint8Array | undefined>;
+  companion(url: URL, maxBytes: number, accept?: string): Promise<Uint8Array | undefined>;
   /** Bytes of an artifact that the session already approved. */
   openArtifact(sha256: string): Readable;
+  /**
+   * What follows from bytes alone, kept from an earlier time or made now; a failure is not kept.
+   * @param sha256 of the bytes that `make` reads, and nothing else
+   */
+  derived<Value>(derivation: Derivation<Value>, sha256: string, make: () => Promise<Value>): Promise<Value>;
+  /** The same if it is kept. */
+  findDerived<Value>(derivation: Derivation<Value>, sha256: string): Promise<Value | undefined>;
+  /** Whether `vouchedDigests` may ask for companions: the body need not be fetched then when the store has it. Default false. */
+  readonly mayFetch?: boolean | undefined;
 }
 
 /** A claim: one inspector's request inspection, kept for the artifact phase. */
@@ -193,10 +238,12 @@ export interface InspectionServices {
   readonly signal: AbortSignal;
   readonly sessionId: string;
   readonly policy: SessionPolicy;
-  companion(url: URL, maxBytes: number): Promise<Uint8Array | undefined>;
+  companion(url: URL, maxBytes: number, accept?: string): Promise<Uint8Array | undefined>;
   /** Catalogs that the session trusts (all scopes), oldest first. */
   trustedCatalogs(scope: string): Promise<readonly CatalogRef[]>;
   openArtifact(sha256: string): Readable;
+  /** See {@link InspectionContext.mayFetch}. */
+  readonly mayFetch?: boolean | undefined;
 }
 
 /**

@@ -1,5 +1,14 @@
 import { z } from 'zod';
+import { cargoConfigSchema } from './cargo-config.js';
 import { isHexDigest } from './digest.js';
+import { genericChecksumsSchema } from './generic-config.js';
+import { goConfigSchema } from './go-config.js';
+import { lockFilesSchema } from './lock-files-config.js';
+import { lxdConfigSchema } from './lxd-config.js';
+import { mavenConfigSchema } from './maven-config.js';
+import { ociConfigSchema } from './oci-config.js';
+import { pipConfigSchema } from './pip-config.js';
+import { snapConfigSchema } from './snap-config.js';
 
 const glob = z.string().min(1, 'expected a URL glob such as https://host:443/**');
 const globs = z.array(glob);
@@ -36,8 +45,34 @@ export const aptRepositorySchema = z
   .transform(({ dists, ...rest }) => ({ ...rest, suites: rest.suites ?? dists ?? [] }));
 export type AptRepository = z.infer<typeof aptRepositorySchema>;
 
+/** Repositories that builds may fetch from. */
+export const gitConfigSchema = z.strictObject({
+  urls: globs,
+  /** Where LFS objects lie that are not kept below their repository, such as an object store. Ours; default none. */
+  lfs: globs.optional(),
+});
+
 /** One npm registry: packuments below `url`, tarballs there or where `tarballs` globs allow. */
-export const npmRegistrySchema = z.strictObject({ url: baseUrl, tarballs: globs.default([]) });
+export const npmRegistrySchema = z.strictObject({
+  url: baseUrl,
+  tarballs: globs.default([]),
+  /**
+   * What signatures in `dist.signatures` count for: `verify` refuses a wrong one, `require` also a tarball without a right one.
+   * Default `off`.
+   */
+  signatures: z.enum(['off', 'verify', 'require']).optional(),
+  /** The registry's keys. Without them those that it lists itself count, which then prove no more than its origin does. */
+  keys: z
+    .array(
+      z.strictObject({
+        keyid: z.string().min(1).max(256),
+        /** Base64 of the SubjectPublicKeyInfo, as the registry's list has it. */
+        key: z.base64(),
+        expires: z.iso.datetime().nullish(),
+      }),
+    )
+    .optional(),
+});
 export type NpmRegistry = z.infer<typeof npmRegistrySchema>;
 
 /** A file pinned by digest. */
@@ -60,35 +95,109 @@ export type GenericFile = z.infer<typeof genericFileSchema>;
 
 const bytes = z.number().int().nonnegative();
 const milliseconds = z.number().int().nonnegative();
+const count = z.number().int().nonnegative();
 
-/** Limits; see `ExchangeLimits` for their meaning. */
+/** Bounds of what requests may carry to an upstream. Sizes in bytes, of the request as the client sent it. */
+const requestBounds = {
+  methods: z.array(z.string().regex(/^[A-Z]{1,20}$/, 'expected a method in upper case, such as POST')).optional(),
+  'max-url-bytes': bytes.optional(),
+  /** The query string, its question mark not counted. */
+  'max-query-bytes': bytes.optional(),
+  'max-header-bytes': bytes.optional(),
+  'max-header-fields': count.optional(),
+  /** Fields that no known client of a package service sends. */
+  'max-unusual-header-bytes': bytes.optional(),
+  'max-body-bytes': bytes.optional(),
+};
+
+/**
+ * What requests may carry to upstreams that inspectors let them go to. A key at the top holds for all; of the rules, the first
+ * with a matching URL overrides the keys that it names.
+ */
+export const requestsSchema = z.strictObject({
+  ...requestBounds,
+  rules: z.array(z.strictObject({ urls: globs.min(1), ...requestBounds })).default([]),
+});
+export type RequestsConfig = z.infer<typeof requestsSchema>;
+
+/**
+ * Limits of each session; see `ExchangeLimits` and `SessionQuotas` for their meaning. What is absent is {@link defaultLimitsConfig}'s.
+ * What the service's own file names is the ceiling for sessions that bring a section of their own.
+ */
 export const limitsSchema = z.strictObject({
-  'inspected-request-bytes': bytes.default(1 << 20),
-  'artifact-bytes': bytes.default(0),
-  'inspection-timeout-ms': milliseconds.default(300_000),
-  'early-headers-after-ms': milliseconds.default(5_000),
-  hold: z.enum(['stream', 'whole']).default('stream'),
-  'upstream-connect-timeout-ms': milliseconds.default(30_000),
-  'upstream-idle-timeout-ms': milliseconds.default(300_000),
+  'inspected-request-bytes': bytes.optional(),
+  'artifact-bytes': bytes.optional(),
+  'inspection-timeout-ms': milliseconds.optional(),
+  'early-headers-after-ms': milliseconds.optional(),
+  hold: z.enum(['stream', 'whole']).optional(),
+  reuse: z.enum(['on', 'off']).optional(),
+  'upstream-connect-timeout-ms': milliseconds.optional(),
+  'upstream-idle-timeout-ms': milliseconds.optional(),
+  'upstream-idle-bytes': bytes.optional(),
+  connections: count.optional(),
+  exchanges: count.optional(),
+  'requests-per-second': count.optional(),
+  'bytes-per-second': bytes.optional(),
+  'total-bytes': bytes.optional(),
+  downloads: count.optional(),
 });
 export type LimitsConfig = z.infer<typeof limitsSchema>;
+
+/** All of them. */
+export type ResolvedLimits = { readonly [Key in keyof LimitsConfig]-?: NonNullable<LimitsConfig[Key]> };
+
+/** What holds where a file says nothing. */
+export const defaultLimitsConfig: ResolvedLimits = {
+  'inspected-request-bytes': 1 << 20,
+  'artifact-bytes': 0,
+  'inspection-timeout-ms': 300_000,
+  'early-headers-after-ms': 5_000,
+  hold: 'stream',
+  reuse: 'on',
+  'upstream-connect-timeout-ms': 30_000,
+  'upstream-idle-timeout-ms': 300_000,
+  'upstream-idle-bytes': 128,
+  connections: 0,
+  exchanges: 0,
+  'requests-per-second': 0,
+  'bytes-per-second': 0,
+  'total-bytes': 0,
+  downloads: 0,
+};
+
+/** A section with its gaps filled. */
+export function resolveLimits(config: LimitsConfig = {}): ResolvedLimits {
+  const named = Object.entries(config).filter(([, value]) => value !== undefined);
+  return { ...defaultLimitsConfig, ...Object.fromEntries(named) };
+}
 
 /**
  * `inspectors.yaml`: sections of the seed with the same keys and glob rules, plus ours. A section that is absent allows
  * nothing. Unknown keys are errors. Also the value of `inspectors-configuration` in `POST /session`.
  */
 export const inspectorsConfigSchema = z.strictObject({
-  git: urlList.optional(),
+  git: gitConfigSchema.optional(),
   crafts: urlList.optional(),
   chisel: urlList.optional(),
   store: urlList.optional(),
   bldbin: urlList.optional(),
-  snap: z
-    .strictObject({ 'snap-declaration': z.array(z.strictObject({ name: z.string(), value: z.array(z.string()) })) })
-    .optional(),
+  snap: snapConfigSchema.optional(),
+  lxd: lxdConfigSchema.optional(),
   apt: z.strictObject({ repositories: z.record(z.string(), aptRepositorySchema) }).optional(),
   npm: z.strictObject({ registries: z.record(z.string(), npmRegistrySchema) }).optional(),
-  generic: z.strictObject({ files: z.array(genericFileSchema) }).optional(),
+  cargo: cargoConfigSchema.optional(),
+  go: goConfigSchema.optional(),
+  pip: pipConfigSchema.optional(),
+  maven: mavenConfigSchema.optional(),
+  oci: ociConfigSchema.optional(),
+  generic: z
+    .strictObject({
+      files: z.array(genericFileSchema).default([]),
+      checksums: z.array(genericChecksumsSchema).optional(),
+    })
+    .optional(),
+  'lock-files': lockFilesSchema.optional(),
+  requests: requestsSchema.optional(),
   limits: limitsSchema.optional(),
 });
 export type InspectorsConfig = z.infer<typeof inspectorsConfigSchema>;

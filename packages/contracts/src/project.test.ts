@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { inferSourceType, projectKeysAt, projectSchema, unsupportedProjectKey } from './project.js';
+import { projectKeysAt, projectSchema, unsupportedProjectKey } from './project.js';
+import { inferSourceType } from './project-source.js';
 
 describe('inferSourceType', () => {
   it.each([

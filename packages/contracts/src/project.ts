@@ -3,7 +3,9 @@
  * (specs/craft-client.md §3.1); values keep their spelling in the file, so a path in an error is a path in the file.
  */
 import { z } from 'zod';
-import { parseDigest } from './digest.js';
+import { nilPartSchema, type PartConfig, partSchema } from './project-parts.js';
+import { inferSourceType, sourceTypes } from './project-source.js';
+import { line, nonEmpty, uniqueInsidePaths, wholeMessage } from './project-text.js';
 
 /** Debian's names of the architectures that a platform may name. */
 export const architectures = ['amd64', 'arm64', 'armhf', 'i386', 'ppc64el', 'riscv64', 's390x'] as const;
@@ -14,124 +16,6 @@ export type Architecture = (typeof architectures)[number];
 export function isArchitecture(text: string): text is Architecture {
   return (architectures as readonly string[]).includes(text);
 }
-
-/** What a part's `source` may be, in the order in which {@link inferSourceType} tries their patterns. */
-export const sourceTypes = ['git', 'tar', 'zip', 'deb', 'file', 'local'] as const;
-/** One of {@link sourceTypes}. */
-export type SourceType = (typeof sourceTypes)[number];
-
-const sourcePatterns: readonly (readonly [RegExp, SourceType])[] = [
-  [/^(git@|git:|git\+|ssh:)|\.git$/, 'git'],
-  [/\.(tar(\.[a-z0-9]+)?|tgz|tbz2?|txz|tzst)$/i, 'tar'],
-  [/\.zip$/i, 'zip'],
-  [/\.deb$/i, 'deb'],
-];
-
-/**
- * Source type of a `source` without `source-type`: by its last path component, so a query does not hide it. Text
- * without a URL scheme that matches no pattern is a local directory; a URL that matches none gives `undefined`.
- */
-export function inferSourceType(source: string): SourceType | undefined {
-  const path = source.replace(/^(https?:\/\/[^?#]*)[?#].*$/i, '$1');
-  for (const [pattern, type] of sourcePatterns) if (pattern.test(path)) return type;
-  return /^[a-z][a-z0-9+.-]*:\/\//i.test(source) ? undefined : 'local';
-}
-
-/** Marks issues whose message says everything, so that a reader adds neither the key's name nor the value found. */
-const wholeMessage = { whole: true };
-
-const nonEmpty = z.string().min(1, 'expected text, found nothing');
-const line = nonEmpty.regex(/^[^\r\n\0]*$/, 'expected one line');
-const uniqueStrings = z.array(nonEmpty).refine((list) => new Set(list).size === list.length, 'an entry stands twice');
-
-/** A path inside a part's tree: relative, without `..`. */
-const insidePath = nonEmpty.refine(
-  (path) => !path.startsWith('/') && !path.split('/').includes('..') && !path.includes('\0'),
-  'expected a relative path without `..`',
-);
-const fileset = z.array(
-  nonEmpty.refine(
-    (entry) => insidePath.safeParse(entry.replace(/^-/, '')).success,
-    'expected a relative path or glob without `..`, with `-` in front to leave it out',
-  ),
-);
-
-const packageName = nonEmpty.regex(
-  /^[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[A-Za-z0-9.+:~-]+)?$/,
-  'expected an apt package: name, name:architecture or name=version',
-);
-
-const checksum = nonEmpty.refine(
-  (text) => {
-    try {
-      return Boolean(parseDigest(text));
-    } catch {
-      return false;
-    }
-  },
-  { error: 'expected <algorithm>/<hex digits>, such as sha256/9f86d081…' },
-);
-
-const environmentList = z.array(
-  z
-    .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected the name of an environment variable'), z.string())
-    .refine((pair) => Object.keys(pair).length === 1, 'expected one `NAME: value` an entry'),
-);
-
-const commonPart = {
-  source: line.optional(),
-  'source-type': z.enum(sourceTypes).optional(),
-  'source-checksum': checksum.optional(),
-  'source-branch': line.optional(),
-  'source-tag': line.optional(),
-  'source-commit': nonEmpty.regex(/^[0-9a-fA-F]{4,64}$/, 'expected a commit id in hex digits').optional(),
-  'source-depth': z.number().int().nonnegative().optional(),
-  'source-subdir': insidePath.optional(),
-  'source-submodules': z.array(insidePath).optional(),
-  after: uniqueStrings.default([]),
-  'disable-parallel': z.boolean().default(false),
-  'build-packages': z.array(packageName).default([]),
-  'build-environment': environmentList.default([]),
-  'stage-packages': z.array(packageName).default([]),
-  'override-pull': nonEmpty.optional(),
-  'override-build': nonEmpty.optional(),
-  'override-stage': nonEmpty.optional(),
-  'override-prime': nonEmpty.optional(),
-  organize: z.record(insidePath, insidePath).default({}),
-  stage: fileset.default(['*']),
-  prime: fileset.default(['*']),
-};
-
-/** Part with plugin `nil`: nothing is built; `override-*` and `stage-packages` may still bring files. */
-export const nilPartSchema = z.strictObject({ plugin: z.literal('nil'), ...commonPart });
-/** Part with plugin `dump`: the source's files are the result. */
-export const dumpPartSchema = z.strictObject({ plugin: z.literal('dump'), ...commonPart });
-/** Part with plugin `make`: `make`, then `make install` with DESTDIR. */
-export const makePartSchema = z.strictObject({
-  plugin: z.literal('make'),
-  ...commonPart,
-  'make-parameters': z.array(line).default([]),
-});
-/** Part with plugin `npm`: the package is packed and installed below `lib/node_modules`, its programs in `bin`. */
-export const npmPartSchema = z.strictObject({ plugin: z.literal('npm'), ...commonPart });
-
-/** One part. The plugin decides which keys exist. */
-export const partSchema = z.discriminatedUnion(
-  'plugin',
-  [nilPartSchema, dumpPartSchema, makePartSchema, npmPartSchema],
-  {
-    error: (issue) =>
-      issue.code === 'invalid_union' ? `expected \`plugin\` to be one of ${pluginNames.join(', ')}` : undefined,
-  },
-);
-export type PartConfig = z.infer<typeof partSchema>;
-
-/** Names of the plugins. */
-export const pluginNames = ['nil', 'dump', 'make', 'npm'] as const;
-/** One of {@link pluginNames}. */
-export type PluginName = (typeof pluginNames)[number];
-
-const partSchemas = { nil: nilPartSchema, dump: dumpPartSchema, make: makePartSchema, npm: npmPartSchema };
 
 const architecture = z.enum(architectures);
 const oneOrMore = <T extends z.ZodType>(item: T) => z.union([item.transform((value) => [value]), z.array(item).min(1)]);
@@ -234,6 +118,8 @@ const projectShape = {
     )
     .optional(),
   platforms: platformsSchema,
+  /** Lock files below the project whose digests vouch in its sessions. Ours. */
+  'lock-files': uniqueInsidePaths.optional(),
   parts: z
     .record(
       nonEmpty.regex(/^[A-Za-z0-9][A-Za-z0-9._+-]*$/, 'expected a part name: letters, digits and . _ + -'),
@@ -275,7 +161,9 @@ function checkPart(name: string, part: PartConfig, parts: Record<string, PartCon
   const source = part.source;
   if (source === undefined) {
     for (const key of sourceOptions) if (part[key] !== undefined) issue(key, `\`${key}\` needs a \`source\``);
-    if (part.plugin === 'dump' || part.plugin === 'make' || part.plugin === 'npm') {
+    // A virtual environment may hold packages of an index alone.
+    const needsSource = part.plugin !== 'nil' && !(part.plugin === 'python' && part['python-packages'].length > 0);
+    if (needsSource) {
       add(['parts', name], `plugin \`${part.plugin}\` needs a \`source\``);
     }
     return;
@@ -327,7 +215,7 @@ export function unsupportedProjectKey(key: string): string | undefined {
 export function projectKeysAt(path: readonly PropertyKey[], plugin: string | undefined): readonly string[] {
   if (path.length === 0) return Object.keys(projectShape);
   if (path[0] === 'parts' && path.length === 2) {
-    const schema = partSchemas[(plugin ?? 'nil') as PluginName] ?? nilPartSchema;
+    const schema = partSchema.options.find(({ shape }) => shape.plugin.value === plugin) ?? nilPartSchema;
     return Object.keys(schema.shape);
   }
   if (path[0] === 'platforms' && path.length === 2) return ['build-on', 'build-for'];

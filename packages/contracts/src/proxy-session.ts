@@ -1,4 +1,4 @@
-import type { SessionInspectors, SessionPolicy } from './inspection.js';
+import type { Claim, SessionInspectors, SessionPolicy } from './inspection.js';
 
 /** A credential to apply to an upstream request. Never recorded, logged or sent to a client. */
 export type InjectedCredential =
@@ -20,9 +20,50 @@ export interface ExchangeLimits {
   readonly earlyHeadersAfterMs: number;
   /** `stream` lets a body flow whose digest is already vouched for, with its tail held; `whole` never does. */
   readonly hold: 'stream' | 'whole';
+  /** `off`: everything is asked of the upstream, whatever the blob store has. */
+  readonly reuse: 'on' | 'off';
   /** Upstream: connect, and silence between bytes. */
   readonly upstreamConnectTimeoutMs: number;
   readonly upstreamIdleTimeoutMs: number;
+  /** A body that brings fewer bytes than this in `upstreamIdleTimeoutMs` counts as silent; undefined or 0 = any byte is enough. */
+  readonly upstreamIdleBytes?: number | undefined;
+  /** undefined = none. */
+  readonly quotas?: SessionQuotas | undefined;
+}
+
+/** What one session may use of the service; 0 = as much as there is. */
+export interface SessionQuotas {
+  /** Client connections at a time; more are refused. */
+  readonly connections: number;
+  /** Exchanges at a time; more wait for a while. */
+  readonly exchanges: number;
+  /** More wait for a while. */
+  readonly requestsPerSecond: number;
+  /** Body bytes from upstreams; more are read later. */
+  readonly bytesPerSecond: number;
+  /** Body bytes from upstreams in the session's life. */
+  readonly totalBytes: number;
+  /** Artifacts brought in in the session's life, each transfer counted. */
+  readonly downloads: number;
+}
+
+/** A request as far as it carries something to the upstream. */
+export interface OutgoingRequest {
+  readonly method: string;
+  readonly normalizedUrl: string;
+  /** Node's raw list, as the client sent it. */
+  readonly rawHeaders: readonly string[];
+  /** As sent; Infinity when it is not known beforehand. */
+  readonly bodyBytes: number;
+}
+
+/** Bounds what requests carry out of a build. */
+export interface RequestPolicy {
+  /** undefined = within bounds. `claims`: inspectors that say Pending may need more than the bounds allow. */
+  refusalFor(
+    request: OutgoingRequest,
+    claims: readonly Claim[],
+  ): { readonly reason: string; readonly hint: string } | undefined;
 }
 
 /** What the proxy knows of a live session. */
@@ -33,6 +74,8 @@ export interface ActiveSession {
   readonly signal: AbortSignal;
   readonly inspectors: SessionInspectors;
   readonly limits: ExchangeLimits;
+  /** undefined = requests may carry what inspectors let pass. */
+  readonly requestPolicy?: RequestPolicy | undefined;
   /** The first secret whose glob matches. specs §3.6. */
   credentialFor(normalizedUrl: string): InjectedCredential | undefined;
   /** Called for each request: idle timers, counters. */

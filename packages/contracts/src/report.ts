@@ -13,7 +13,10 @@ export const reportInspectionSchema = z.object({
 });
 export type ReportInspection = z.infer<typeof reportInspectionSchema>;
 
-/** What is known of an artifact. Keys are the report's wire names. specs §2.7; `sha512`, `purl` and `media-type` are ours. */
+/**
+ * What is known of an artifact. Keys are the report's wire names. specs §2.7; `sha512` (empty for a large body when nothing asked
+ * for it), `purl` and `not-kept` are ours.
+ */
 export const artifactMetadataSchema = z.object({
   type: z.string(),
   sha1: z.string(),
@@ -35,13 +38,27 @@ export const artifactMetadataSchema = z.object({
   'content-id': z.string().optional(),
   'requested-channel': z.string().optional(),
   'effective-channel': z.string().optional(),
+  /** Why the bytes are not in the spool: `credential`. Ours. */
+  'not-kept': z.string().optional(),
   /** Package URL, when the ecosystem has one. */
   purl: z.string().optional(),
 });
 export type ArtifactMetadata = z.infer<typeof artifactMetadataSchema>;
 
-/** How a body was let go: after the verdict, or streamed with its tail held because its digest was vouched for beforehand. */
-export const deliverySchema = z.enum(['held', 'streamed', 'early-headers', 'withheld', 'none', 'companion']);
+/**
+ * How a body was let go: after the verdict, or streamed with its tail held because its digest was vouched for beforehand.
+ * `reused`: out of the blob store, no upstream was asked; `revalidated`: out of the blob store after the upstream answered 304.
+ */
+export const deliverySchema = z.enum([
+  'held',
+  'streamed',
+  'early-headers',
+  'withheld',
+  'none',
+  'companion',
+  'reused',
+  'revalidated',
+]);
 export type Delivery = z.infer<typeof deliverySchema>;
 
 /** One transfer. `delivery`, `result` and `request-size` are ours. */

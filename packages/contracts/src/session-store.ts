@@ -22,7 +22,12 @@ export interface SessionRecord {
   readonly configuration: JsonObject;
   /** URL globs of the session's secrets, without credentials: after a restart such requests are refused. */
   readonly secretPatterns: readonly string[];
+  /** The session's secrets, encrypted by the app with a key that the store never sees; base64url. */
+  readonly sealedSecrets?: string | undefined;
 }
+
+/** A session without what is large or secret. */
+export type SessionSummary = Omit<SessionRecord, 'configuration' | 'sealedSecrets'>;
 
 /** Inspections as recorded: opinions and words, without `expected`. */
 export type RecordedInspections = Readonly<
@@ -126,27 +131,95 @@ export interface SessionCounts {
   readonly bytes: number;
 }
 
+/** How much is kept over all sessions. */
+export interface StoreUsage {
+  /** Sessions in each state. */
+  readonly sessions: Readonly<Record<SessionState, number>>;
+  /**
+   * What records and indexes take, in bytes. SQLite: pages in use, so deleting sessions lowers it at once (the file keeps its
+   * size, its free pages are used again). PostgreSQL: the size of the tables, which falls or stops growing after its vacuum.
+   */
+  readonly databaseBytes: number;
+}
+
+/** What {@link SessionStore.transition} did. */
+export interface SessionTransition {
+  /** The session as it is now. */
+  readonly session: SessionSummary;
+  /** Whether this call changed the state: of any number of racing calls, in any process, one sees true. */
+  readonly isMoved: boolean;
+}
+
+/** How far {@link SessionStore.recordsSince} has read; to be handed back as it is. */
+export interface RecordPosition {
+  /** All up to this one were read. */
+  readonly settled: number;
+  /** Others that were read, with the millisecond in which they were: earlier ones may still become visible. */
+  readonly recent: ReadonlyMap<number, number>;
+}
+
+/** What {@link SessionStore.recordsSince} found. */
+export interface NewRecords {
+  readonly records: readonly ExchangeRecord[];
+  readonly position: RecordPosition;
+}
+
+/** What {@link SessionStore.watch} tells: a session to read anew, or that changes may have been missed. */
+export type SessionChange = { readonly kind: 'session'; readonly id: string } | { readonly kind: 'resync' };
+
 /**
  * Sessions and their evidence. Every method that changes something resolves only when the change is durable.
  *
  * Errors are `WaybillError`s with codes `STORE_UNAVAILABLE`, `STORE_FULL`, `STORE_SCHEMA_TOO_NEW`, `STORE_MIGRATION_FAILED`,
- * `STORE_SESSION_EXISTS`, `STORE_SESSION_UNKNOWN`, `STORE_CLOSED`, `STORE_FAILED`.
+ * `STORE_SESSION_EXISTS`, `STORE_SESSION_UNKNOWN`, `STORE_SESSION_OVER`, `STORE_CLOSED`, `STORE_FAILED`.
  */
 export interface SessionStore {
   createSession(session: SessionRecord): Promise<void>;
-  /** undefined when unknown or its resources were deleted. */
+  /**
+   * undefined when unknown or its resources were deleted. Sessions with equal configurations have the same object as theirs, as
+   * long as somebody holds it: what is made of a configuration can be kept by it.
+   */
   getSession(id: string): Promise<SessionRecord | undefined>;
-  /** Sessions in the given states, oldest first. */
-  listSessions(states: readonly SessionState[]): Promise<SessionRecord[]>;
+  /**
+   * Sessions in the given states, oldest first.
+   * @param options.endedBefore only those whose `endedAt` is earlier, for garbage collection
+   */
+  listSessions(
+    states: readonly SessionState[],
+    options?: { readonly endedBefore?: Date | undefined },
+  ): Promise<SessionSummary[]>;
   /**
    * Moves a session to a later state and returns it; a move backwards or sideways changes nothing except that revoking a
-   * revoked session moves `endedAt` (specs §2.3). Unknown id: undefined.
+   * revoked session moves `endedAt` (specs §2.3), which is no move. Unknown id: undefined.
    */
-  transition(id: string, to: Exclude<SessionState, 'open'>, at: Date): Promise<SessionRecord | undefined>;
-  /** Removes a session and all its records; absent is fine. */
+  transition(id: string, to: Exclude<SessionState, 'open'>, at: Date): Promise<SessionTransition | undefined>;
+  /**
+   * Calls `listener` within a second of each time that another handle (of this or another process, on this or another
+   * machine) created, moved or deleted a session, once the change can be read. Changes of this handle are not told. After
+   * an outage, or when this process was too slow to read on, it is called with `resync`: read all sessions anew.
+   * One change may be told twice, several of one session as one. The listener must not throw.
+   * @returns how to stop watching; closing the store stops it too
+   */
+  watch(listener: (change: SessionChange) => void): Promise<() => Promise<void>>;
+  /**
+   * Removes a session and all its records; absent is fine. It is gone for readers and writers at once; its records go in
+   * small steps that let others in between. What a process that was killed left over goes with the next opening.
+   */
   deleteSession(id: string): Promise<void>;
-  /** Appends records of finished exchanges, any sessions, in one transaction. All or nothing. */
+  /**
+   * Appends records of finished exchanges, any sessions, in one transaction. All or nothing.
+   *
+   * Downloads and other answers are taken of open sessions only, and a move waits for what is being recorded: whoever reads the
+   * answers of a session after it was moved, by any process, reads all that there will ever be. Refusals and failures (that
+   * transfers were broken off, say) are taken as long as the session exists.
+   * @throws STORE_SESSION_OVER, STORE_SESSION_UNKNOWN
+   */
   record(records: readonly ExchangeRecord[]): Promise<void>;
+  /**
+   * What any process has recorded of a session since `position`, nearly in the order of recording, some hundred at a time.
+   * Without a position nothing: it says where to go on from. Each record comes once.
+   */
+  recordsSince(sessionId: string, position?: RecordPosition): Promise<NewRecords>;
   /** Catalogs that a session trusts under a scope, oldest first. */
   catalogs(sessionId: string, scope: string): Promise<CatalogRef[]>;
   /** Artifacts sorted by sha256, in bounded memory. */
@@ -157,7 +230,14 @@ export interface SessionStore {
   refusals(sessionId: string): AsyncIterable<RefusalRecord>;
   /** Answers without artifact sorted by time, then URL. */
   responses(sessionId: string): AsyncIterable<ResponseRecord>;
+  /**
+   * Names of all blobs that a session refers to: artifacts, bodies of answers and refusals, indexes. Without what was recorded,
+   * so far cheaper than the lists above; in bounded memory. One may come more than once.
+   */
+  digests(sessionId: string): AsyncIterable<string>;
   counts(sessionId: string): Promise<SessionCounts>;
+  /** Cheap, whatever the number of records: for quotas and gauges. */
+  usage(): Promise<StoreUsage>;
   /** Which of these blobs some kept session still refers to. */
   referenced(sha256s: readonly string[]): Promise<ReadonlySet<string>>;
   /** Throws when the store cannot be read and written now. */
