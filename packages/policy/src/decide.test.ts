@@ -96,7 +96,12 @@ describe('decideRequest', () => {
       'https://host.example:443/x?token=hunter2',
     );
     expect(decision.reason).toBe('no inspector recognises https://host.example:443/x?token=[redacted]');
-    expect(decision.hint).toBe('add its origin to inspectors.yaml, section npm, apt, git or generic');
+    expect(decision.hint).toBe('add its origin to the section of its ecosystem in inspectors.yaml');
+    const hinted = {
+      inspector: 'default',
+      inspection: { opinion: 'Unknown', reason: 'x', annotations: { hint: 'a\nb' } },
+    };
+    expect(decideRequest([hinted as Claim]).hint).toBe('a b');
   });
 
   it('names the inspector that rejected, on one bounded line', () => {

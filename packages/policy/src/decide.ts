@@ -64,21 +64,23 @@ export function decideRequest(claims: readonly Claim[], normalizedUrl?: string):
 export function decideArtifact(request: Decision, inspections: ArtifactInspections): Decision {
   if (request.result !== 'Approved') return request;
   const { claimants } = request;
-  const counted = [...inspections.inspections].filter(
-    ([id]) => claimants === undefined || claimants.includes(id) || id === defaultInspector,
-  );
-  const rejection = counted.find(([, inspection]) => inspection.opinion === 'Rejected');
-  if (rejection) {
-    const [inspector, { reason, annotations }] = rejection;
-    const hint = hintOf(inspector, annotations);
-    return { result: 'Rejected', reason: said(inspector, reason), inspector, hint, claimants };
+  let approval: readonly [string, { readonly reason: string }] | undefined;
+  let undecided: typeof approval;
+  for (const entry of inspections.inspections) {
+    const [id, { opinion, reason, annotations }] = entry;
+    if (claimants !== undefined && !claimants.includes(id) && id !== defaultInspector) continue;
+    if (opinion === 'Rejected') {
+      return { result: 'Rejected', reason: said(id, reason), inspector: id, hint: hintOf(id, annotations), claimants };
+    }
+    if (id === defaultInspector) continue;
+    undecided ??= entry;
+    if (opinion === 'Approved') approval ??= entry;
   }
-  const approval = counted.find(([id, inspection]) => inspection.opinion === 'Approved' && id !== defaultInspector);
   if (approval) {
     const [inspector, { reason }] = approval;
     return { result: 'Approved', reason: said(inspector, reason), inspector, claimants };
   }
-  return { ...unapproved(counted, inspections.metadata.sha256), claimants };
+  return { ...unapproved(undecided, inspections.metadata.sha256), claimants };
 }
 
 function unrecognised(claims: readonly Claim[], normalizedUrl: string | undefined): Decision {
@@ -96,12 +98,19 @@ function unrecognised(claims: readonly Claim[], normalizedUrl: string | undefine
     result: 'Rejected',
     reason: oneLine(`no inspector recognises ${subject}`),
     inspector: defaultInspector,
-    hint: 'add its origin to inspectors.yaml, section npm, apt, git or generic',
+    hint: configuredHint(claims),
   };
 }
 
-function unapproved(counted: readonly (readonly [string, { readonly reason: string }])[], sha256: string): Decision {
-  const undecided = counted.find(([id]) => id !== defaultInspector);
+/** The last inspector knows which sections the session has. */
+function configuredHint(claims: readonly Claim[]): string {
+  const hint = claims.find(({ inspector }) => inspector === defaultInspector)?.inspection.annotations?.hint;
+  return typeof hint === 'string' && hint !== ''
+    ? oneLine(hint)
+    : 'add its origin to the section of its ecosystem in inspectors.yaml';
+}
+
+function unapproved(undecided: readonly [string, { readonly reason: string }] | undefined, sha256: string): Decision {
   const pin = sha256 === '' ? '' : `, or pin sha256 ${sha256} under generic.files in inspectors.yaml`;
   return {
     result: 'Rejected',
@@ -126,6 +135,7 @@ function hintOf(inspector: string, annotations: JsonObject | undefined): string 
 
 /** Reasons quote what servers sent: bounded, without control characters, on one line. */
 function oneLine(text: string): string {
-  const line = stripControl(text.slice(0, longestReason + 1)).replace(/\s*[\r\n]+\s*/g, ' ');
+  const plain = stripControl(text.slice(0, longestReason + 1));
+  const line = plain.includes('\n') ? plain.replace(/\s*[\r\n]+\s*/g, ' ') : plain;
   return line.length > longestReason ? `${line.slice(0, longestReason)}…` : line;
 }

@@ -19,6 +19,7 @@ describe('createEgressGuard without rules', () => {
     ['169.254.169.254', 'metadata'],
     ['169.254.170.2', 'credentials'],
     ['100.100.100.200', 'metadata'],
+    ['192.0.0.192', 'metadata'],
     ['168.63.129.16', 'cloud platform'],
     ['224.0.0.1', 'multicast'],
     ['239.255.255.255', 'multicast'],
@@ -183,4 +184,60 @@ describe('own endpoints', () => {
     expect(['127.0.0.1', '127.0.0.5', '::1'].map((to) => everywhere.refusalFor(to, 9988))).not.toContain(undefined);
     expect(everywhere.refusalFor('127.0.0.1', 9989)).toBeUndefined();
   });
+});
+
+describe('addresses of this machine', () => {
+  const ownAddresses = ['192.0.2.9', '2001:db8::9', 'fe80::9%eth0', 'no address'];
+
+  it.each([
+    '192.0.2.9',
+    '::ffff:192.0.2.9',
+    '::192.0.2.9',
+    '64:ff9b::192.0.2.9',
+    '2002:c000:209::1',
+    '2001:db8::9',
+    '2001:db8:0:0::9',
+  ])('%s is refused on every port', (address) => {
+    const guard = createEgressGuard({ ownAddresses });
+    expect(guard.refusalFor(address, 8080)).toContain('this machine itself');
+    expect(guard.refusalFor(address, 5432)).toContain('this machine itself');
+  });
+
+  it('loopback and link-local stay as they are: a rule for the whole range counts', () => {
+    const rules = acl('deny', allow('127.0.0.0/8', 'fe80::/10'));
+    const guard = createEgressGuard({ acl: rules, ownAddresses: ['127.0.0.1', 'fe80::9'] });
+    expect(['127.0.0.1', 'fe80::9'].map((address) => guard.refusalFor(address, 80))).toEqual([undefined, undefined]);
+  });
+
+  it('its neighbours are not', () => {
+    const guard = createEgressGuard({ ownAddresses });
+    expect(['192.0.2.8', '2001:db8::8'].map((address) => guard.refusalFor(address, 443))).toEqual([
+      undefined,
+      undefined,
+    ]);
+  });
+
+  it.each<[Rule, string | undefined]>([
+    [allow('192.0.2.9'), undefined],
+    [allow('192.0.2.0/24'), 'this machine itself'],
+    [allow('0.0.0.0/0'), 'this machine itself'],
+    [deny('192.0.2.9'), 'rules[0]'],
+  ])('%j', (rule, refusal) => {
+    const found = createEgressGuard({ acl: acl('allow', rule), ownAddresses }).refusalFor('192.0.2.9', 443);
+    if (refusal === undefined) expect(found).toBeUndefined();
+    else expect(found).toContain(refusal);
+  });
+});
+
+it.each([21, 22, 23, 25, 110, 143, 465, 587, 6000, 6667])(
+  'refuses port %i, which is not for HTTP, whatever the rules say',
+  (port) => {
+    const guard = createEgressGuard({ acl: acl('allow', allow('192.0.2.1', '127.0.0.1')) });
+    expect(guard.refusalFor('192.0.2.1', port)).toContain("another protocol's");
+    expect(guard.refusalFor('127.0.0.1', port)).toContain("another protocol's");
+  },
+);
+
+it.each([80, 443, 3000, 4873, 5000, 8000, 8080, 8081, 8443, 9000, 32_768, 65_535])('allows port %i', (port) => {
+  expect(createEgressGuard().refusalFor('192.0.2.1', port)).toBeUndefined();
 });

@@ -1,5 +1,6 @@
 import type { AclConfig, EgressGuard } from '@waybill/contracts';
 import { type Acl, type AclRule, parseAcl } from './acl.js';
+import { isForeignPort } from './foreign-ports.js';
 import { embeddedIpv4, type IpAddress, type IpNetwork, isInNetwork, isSubnet, parseIpAddress } from './ip-address.js';
 import { type SpecialRange, specialRanges } from './special-addresses.js';
 
@@ -11,19 +12,26 @@ export interface EgressGuardOptions {
    * on all interfaces (`0.0.0.0`, `::`) stands for loopback too; the caller adds the addresses of the machine's interfaces.
    */
   readonly ownEndpoints?: readonly { readonly address: string; readonly port: number }[] | undefined;
+  /**
+   * Addresses of this machine's interfaces. What listens on them is as little a build's business as what listens on loopback,
+   * so they are special like that: only a rule that names them lets builds in.
+   */
+  readonly ownAddresses?: readonly string[] | undefined;
 }
 
 /**
- * Guards destination addresses after resolution and before connecting (promise 9). Refused are own endpoints, then loopback,
- * unspecified, link-local, metadata, multicast and reserved addresses in every spelling (IPv4-mapped, NAT64, 6to4 …) unless a
- * rule of the access list allows them *explicitly*, that is with a network that lies inside the special range (`127.0.0.1`,
- * not `0.0.0.0/0`); then the access list in order, then its policy.
+ * Guards destination addresses after resolution and before connecting (promise 9). Refused are own endpoints, ports of other
+ * protocols than HTTP, then loopback,
+ * unspecified, link-local, metadata, multicast and reserved addresses and those of this machine in every spelling (IPv4-mapped,
+ * NAT64, 6to4 …) unless a rule of the access list allows them *explicitly*, that is with a network that lies inside the special
+ * range (`127.0.0.1`, not `0.0.0.0/0`); then the access list in order, then its policy.
  *
  * @throws PolicyError POLICY_ACL_INVALID
  */
 export function createEgressGuard(options: EgressGuardOptions = {}): EgressGuard {
   const acl: Acl = options.acl ? parseAcl(options.acl) : { policy: 'allow', rules: [] };
   const own = (options.ownEndpoints ?? []).map(({ address, port }) => ({ address: parseIpAddress(address), port }));
+  const machine = (options.ownAddresses ?? []).flatMap(machineRange);
   return {
     refusalFor(text, port) {
       const address = parseIpAddress(text);
@@ -32,12 +40,23 @@ export function createEgressGuard(options: EgressGuardOptions = {}): EgressGuard
       if (own.some((endpoint) => endpoint.port === port && isOwn(endpoint.address, candidates))) {
         return `${text} port ${port} is this service itself`;
       }
-      const special = specialRanges(address);
+      if (isForeignPort(port)) return `port ${port} is another protocol's than HTTP (as browsers have it)`;
+      const special = [
+        ...specialRanges(address),
+        ...machine.filter(({ network }) => candidates.some((one) => isInNetwork(one, network))),
+      ];
       return special.length > 0
         ? specialRefusal(text, candidates, special, acl.rules)
         : aclRefusal(text, candidates, acl);
     },
   };
+}
+
+/** Loopback and link-local are special as whole ranges already. */
+function machineRange(text: string): SpecialRange[] {
+  const address = parseIpAddress(text);
+  if (!address || specialRanges(address).length > 0) return [];
+  return [{ name: 'an address of this machine itself', network: { ...address, length: address.bits } }];
 }
 
 function isOwn(own: IpAddress | undefined, candidates: readonly IpAddress[]): boolean {

@@ -15,6 +15,7 @@ const ranges: readonly SpecialRange[] = (
     ['169.254.169.254/32', 'the cloud metadata service'],
     ['169.254.170.2/32', 'the cloud credentials service'],
     ['100.100.100.200/32', 'the cloud metadata service'],
+    ['192.0.0.192/32', 'the cloud metadata service'],
     ['168.63.129.16/32', 'the cloud platform service'],
     ['fd00:ec2::/32', 'the cloud metadata service'],
     ['fd20:ce::254/128', 'the cloud metadata service'],

@@ -17,6 +17,10 @@ export type Instruction =
 /** Longest pattern and deepest nesting of braces that are taken. */
 const maximumLength = 4096;
 const maximumDepth = 16;
+/**
+ * Every star is a place where a match may stand at each character: time grows with their number times the length of the URL.
+ */
+const maximumStars = 32;
 
 /**
  * Compiles a URL glob.
@@ -25,6 +29,9 @@ const maximumDepth = 16;
 export function compileProgram(source: string): Instruction[] {
   if (source === '') throw invalid(source, 0, 'is empty');
   if (source.length > maximumLength) throw invalid(source, maximumLength, `is longer than ${maximumLength} characters`);
+  if ((source.match(/(?<!\\)\*+/g)?.length ?? 0) > maximumStars) {
+    throw invalid(source, 0, `has more than ${maximumStars} stars`);
+  }
   const pattern = lowerAuthority(source);
   const program: Instruction[] = [];
   const end = alternatives(pattern, 0, program, 0);
@@ -133,13 +140,20 @@ function ipv6Literal(pattern: string, start: number, program: Instruction[]): nu
   return start + literal.length;
 }
 
+/** Whether a valid pattern says nothing but its own characters. */
+export function isPlain(source: string): boolean {
+  return source !== '' && source.length <= maximumLength && !/[*?[\]{}\\]/.test(source);
+}
+
 /** Hosts are case-insensitive and arrive in lower case: so do scheme and authority of a pattern. */
-function lowerAuthority(source: string): string {
+export function lowerAuthority(source: string): string {
   const scheme = source.indexOf('://');
   if (scheme < 0) return source;
   const path = source.indexOf('/', scheme + 3);
   const end = path < 0 ? source.length : path;
-  return source.slice(0, end).toLowerCase() + source.slice(end);
+  const authority = source.slice(0, end);
+  const lower = authority.toLowerCase();
+  return lower === authority ? source : lower + source.slice(end);
 }
 
 function invalid(pattern: string, at: number, what: string): PolicyError {

@@ -77,17 +77,18 @@ describe('compileUrlGlob', () => {
     [`${base}/a\\`, 'lone backslash'],
     [`${base}/${'{'.repeat(17)}a${'}'.repeat(17)}`, 'deeper than 16'],
     ['a'.repeat(4097), 'longer than 4096'],
+    [`${base}/${'*a'.repeat(33)}`, 'more than 32 stars'],
   ])('refuses %s: %s', (pattern, message) => {
     const error = expect.objectContaining({ code: 'POLICY_GLOB_INVALID', message: expect.stringContaining(message) });
     expect(() => compileUrlGlob(pattern)).toThrow(error);
   });
 
   it.each([
-    ['many stars', '*a'.repeat(500), 'a'.repeat(2000)],
-    ['many double stars', `${'**a'.repeat(300)}b`, 'a'.repeat(3000)],
-    ['stars in braces', `${'{*,**,a}'.repeat(200)}b`, 'a'.repeat(2000)],
+    ['many stars', '*a'.repeat(32), 'a'.repeat(2000)],
+    ['many double stars', `${'**a'.repeat(32)}b`, 'a'.repeat(3000)],
+    ['stars in braces', `${'{*,**,a}'.repeat(16)}b`, 'a'.repeat(2000)],
     ['braces that expand to 2^300', `${'{a,aa}'.repeat(300)}b`, 'a'.repeat(600)],
-    ['empty loops', `${'{,*}'.repeat(300)}b`, 'a'.repeat(1000)],
+    ['empty loops', `${'{,*}'.repeat(32)}b`, 'a'.repeat(1000)],
   ])('answers in bounded time: %s', (_name, pattern, text) => {
     const started = performance.now();
     expect(compileUrlGlob(pattern).matches(text)).toBe(pattern.startsWith('*a*a') && !pattern.endsWith('b'));

@@ -1,4 +1,4 @@
-import { compileProgram, type Instruction } from './url-glob-program.js';
+import { compileProgram, type Instruction, isPlain, lowerAuthority } from './url-glob-program.js';
 
 /** A compiled URL pattern. */
 export interface UrlGlob {
@@ -21,15 +21,29 @@ const slash = 0x2f;
  * @see specs/fetch-service.md §6.1
  */
 export function compileUrlGlob(pattern: string): UrlGlob {
+  if (isPlain(pattern)) return new LiteralGlob(pattern);
   const program = compileProgram(pattern);
   const prefix = literalPrefix(program);
-  if (program[prefix.length]?.op === 'match') {
-    return { source: pattern, literal: prefix, matches: (url) => url === prefix };
-  }
+  if (program[prefix.length]?.op === 'match') return new LiteralGlob(pattern, prefix);
   return {
     source: pattern,
     matches: (url) => url.startsWith(prefix) && run(program, url, prefix.length),
   };
+}
+
+/** A pattern without wildcards. There may be a hundred thousand in a session: it holds its text and nothing else. */
+class LiteralGlob implements UrlGlob {
+  readonly source: string;
+  readonly literal: string;
+
+  constructor(source: string, literal = lowerAuthority(source)) {
+    this.source = source;
+    this.literal = literal;
+  }
+
+  matches(normalizedUrl: string): boolean {
+    return normalizedUrl === this.literal;
+  }
 }
 
 /**
