@@ -73,6 +73,22 @@ export const bypassRules: readonly BypassRule[] = [
     reason: "names the user's options, which may switch proxy or checks off",
   },
   { names: /^apt_config$/i, reason: 'names another apt configuration' },
+  { names: /^gnupghome$|^ssl_dir$/i, reason: "names the user's keys or roots; the session has its own" },
+  {
+    names:
+      /^(?:composer_(?:cafile|cache_dir|home|auth|disable_network)|bundle_(?:ssl_.*|user_cache|user_home|path)|gem_spec_cache)$/i,
+    reason: 'changes whom Ruby or PHP trusts, its cache or its credentials',
+  },
+  {
+    names:
+      /^(?:nuget_(?:packages|http_cache_path|fallback_packages|cert_revocation_mode|credentialproviders?_.*)|vss_nuget_.*)$/i,
+    reason: 'lets .NET take packages out of a cache, or is a credential',
+  },
+  { names: /^bun_install(?:_cache_dir)?$/i, reason: 'lets bun take packages out of a cache' },
+  {
+    names: /^(?:docker_config|registry_auth_file|docker_tls_verify|docker_cert_path)$/i,
+    reason: "names the user's logins; the session injects credentials",
+  },
   { names: /^node_(?:use_env_proxy|extra_ca_certs|use_system_ca)$/i, reason: 'is set by the session' },
   {
     names: /^(?:docker_host|docker_context|container_host|ssh_auth_sock|gpg_agent_info|dbus_session_bus_address)$/i,

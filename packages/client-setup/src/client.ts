@@ -19,6 +19,8 @@ export interface ClientContext {
   readonly extraRoots: string;
   /** All roots of the bundle, DER. */
   readonly rootsDer: readonly Buffer[];
+  /** The session's CA alone, DER. */
+  readonly ca: readonly Buffer[];
   /** Variables of the host; read for what is carried over, never copied whole. */
   readonly hostEnv: Readonly<NodeJS.ProcessEnv>;
   /** Path in the setup's folder, as seen by the build. */

@@ -76,7 +76,7 @@ describe('trust', () => {
     }
     expect(readCertificates(await read('ca-bundle.pem'))).toEqual(expected);
     expect(await read('ca.pem')).toBe(ca.certificatePem);
-    const store = await readFile(path('s', 'java/trust.jks'));
+    const store = await readFile(path('s', 'java/trust.p12'));
     expect(expected.every((der) => store.includes(der))).toBe(true);
   });
 
@@ -138,7 +138,17 @@ describe('files', () => {
       if ((await readFile(file.path)).includes('hunter2')) withToken.push(file.path);
       if (withToken.includes(file.path)) expect(file.mode).toBe(0o600);
     }
-    expect(withToken).toEqual([path('s', 'wgetrc'), path('s', 'apt/conf.d/zzzz-waybill')]);
+    const names = [
+      'wgetrc',
+      'java/credentials.args',
+      'java/settings.xml',
+      'java/gradle/gradle.properties',
+      'apt/conf.d/zzzz-waybill',
+      'dnf/dnf.conf',
+      'gnupg/dirmngr.conf',
+      'containers/docker/config.json',
+    ];
+    expect(withToken).toEqual(names.map((name) => path('s', name)));
   });
 
   it('are the same when written again, and replace links instead of following them', async () => {
@@ -290,7 +300,7 @@ describe('java', () => {
       _JAVA_OPTIONS: '-Djdk.http.auth.tunneling.disabledSchemes=Basic',
     };
     const env = applyClientSetup(hostEnv, await setup(hostEnv));
-    expect(env.JAVA_TOOL_OPTIONS).toMatch(/^-Xmx1g "-Dx=a b" -Djavax\.net\.ssl\.trustStore=\S+trust\.jks /);
+    expect(env.JAVA_TOOL_OPTIONS).toMatch(/^-Xmx1g "-Dx=a b" -Djavax\.net\.ssl\.trustStore=\S+trust\.p12 /);
     expect(env.JAVA_TOOL_OPTIONS).not.toContain('corp.example');
     expect(env.JAVA_TOOL_OPTIONS).toContain(' -Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort=3128 ');
     expect(env.JAVA_TOOL_OPTIONS).toContain(' -Dhttp.nonProxyHosts= ');
@@ -300,7 +310,7 @@ describe('java', () => {
 
   it('quotes paths with blanks', async () => {
     const { env } = await setup({}, { pathInside: '/a b' });
-    expect(env.JAVA_TOOL_OPTIONS).toContain('"-Djavax.net.ssl.trustStore=/a b/java/trust.jks"');
+    expect(env.JAVA_TOOL_OPTIONS).toContain('"-Djavax.net.ssl.trustStore=/a b/java/trust.p12"');
   });
 });
 

@@ -6,16 +6,25 @@ import { bypassReason } from './bypass-variables.js';
 import { cargo } from './cargo.js';
 import type { Client, ClientContext, ClientFile } from './client.js';
 import { ClientSetupError } from './client-setup-error.js';
+import { containers } from './containers.js';
 import { curl } from './curl.js';
+import { dnf } from './dnf.js';
+import { dotnet } from './dotnet.js';
 import { git } from './git.js';
+import { gnupg } from './gnupg.js';
 import { go } from './go.js';
+import { gradle } from './gradle.js';
 import { java } from './java.js';
+import { maven } from './maven.js';
 import { node } from './node.js';
 import { npm } from './npm.js';
+import { nss } from './nss.js';
 import { readCertificates, writeCertificates } from './pem.js';
+import { php } from './php.js';
 import { parseProxyUrl } from './proxy-address.js';
 import { proxyVariables } from './proxy-variables.js';
 import { python } from './python.js';
+import { ruby } from './ruby.js';
 import { findSystemRoots } from './system-roots.js';
 import { wget } from './wget.js';
 
@@ -57,13 +66,23 @@ const clients: readonly Client[] = [
   cargo,
   go,
   java,
+  maven,
+  gradle,
   apt,
+  dnf,
+  gnupg,
+  containers,
+  ruby,
+  php,
+  dotnet,
+  nss,
 ];
 const largestHostFile = 1 << 20;
 
 /**
  * Makes every known client use a session's proxy and trust its CA *in addition to* the system's roots, and names the host's
- * variables that would lead around it. Nothing outside `dir` is written; the same input gives the same files.
+ * variables that would lead around it. Nothing outside `dir` is written; the same input gives the same files
+ * (but for the database that NSS writes, where its `certutil` is installed).
  *
  * @throws ClientSetupError SETUP_PROXY_INVALID, SETUP_CA_INVALID, SETUP_ROOTS_INVALID, SETUP_WRITE_FAILED
  */
@@ -76,6 +95,7 @@ export async function createClientSetup(options: ClientSetupOptions): Promise<Cl
     bundle: inside('ca-bundle.pem'),
     extraRoots: inside('node-extra-ca.pem'),
     rootsDer: roots.all,
+    ca: roots.ca,
     hostEnv,
     inside,
     readHostFile,
@@ -165,7 +185,7 @@ async function writeFiles(dir: string, files: readonly ClientFile[]): Promise<Cl
 
 /** Complete or not at all, and never through a link that somebody left there. */
 async function writeFile(path: string, content: string | Uint8Array, mode: number): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
+  await mkdir(dirname(path), { recursive: true, ...(mode === 0o600 && { mode: 0o700 }) });
   const temporary = `${path}.new`;
   await rm(temporary, { force: true });
   const file = await open(temporary, 'wx', mode);

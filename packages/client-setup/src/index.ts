@@ -6,3 +6,5 @@ export {
   type ClientSetupOptions,
   createClientSetup,
 } from './create-client-setup.js';
+export type { ClientProbe, ProbePlace } from './probes/client-probe.js';
+export { clientProbes } from './probes/client-probes.js';

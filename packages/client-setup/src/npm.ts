@@ -5,7 +5,7 @@ import type { Client, ClientContext } from './client.js';
 const carried = /^(?:registry|@[^:=\s]+:registry|replace-registry-host|nodedir)$/;
 
 /**
- * npm, pnpm and yarn. Caches and stores lie in the session, so that every package is downloaded through it and recorded. The
+ * npm, pnpm, yarn and bun (which trusts as Node does). Caches and stores lie in the session, so that every package is downloaded through it and recorded. The
  * user's `.npmrc` is replaced by one with its registries only: tokens stay outside (sessions inject credentials), and neither
  * `noproxy` nor `strict-ssl=false` gets in. Calls that are not downloads (audit, funding, update checks) are off, because a
  * strict session would refuse them.
@@ -41,6 +41,8 @@ export const npm: Client = async (context) => {
       YARN_CACHE_FOLDER: inside('npm/yarn-cache'),
       YARN_GLOBAL_FOLDER: inside('npm/yarn-global'),
       YARN_ENABLE_TELEMETRY: '0',
+      BUN_INSTALL_CACHE_DIR: inside('npm/bun-cache'),
+      DO_NOT_TRACK: '1',
     },
     files: [
       { name: 'npm/npmrc', content: await registries(context), description: "npm's user settings: registries only" },

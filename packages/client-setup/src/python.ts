@@ -4,7 +4,7 @@ import type { Client, ClientContext } from './client.js';
 /**
  * pip, requests, uv and poetry (their bundle variables are in `bundleVariables`). No cache, so that every file is downloaded in
  * the session; variables beat the user's `pip.conf`, of which only the index URLs are carried over, without credentials: the
- * home folder is not there in a sandbox.
+ * home folder is not there in a sandbox. httpx and aiohttp follow the proxy variables and `SSL_CERT_FILE`.
  */
 export const python: Client = async (context) => ({
   env: {
@@ -15,6 +15,7 @@ export const python: Client = async (context) => ({
     UV_NO_CACHE: '1',
     POETRY_CACHE_DIR: context.inside('python/poetry-cache'),
     ...(await indexUrls(context)),
+    ...(await uvIndex(context)),
   },
 });
 
@@ -29,6 +30,15 @@ async function indexUrls({ hostEnv, readHostFile }: ClientContext): Promise<Reco
     }
   }
   return found;
+}
+
+/** A settings file of ours would keep uv from reading the project's, so only its default index is carried over. */
+async function uvIndex({ hostEnv, readHostFile }: ClientContext): Promise<Record<string, string>> {
+  const { HOME, XDG_CONFIG_HOME, UV_DEFAULT_INDEX, UV_INDEX_URL } = hostEnv;
+  if (UV_DEFAULT_INDEX !== undefined || UV_INDEX_URL !== undefined || !HOME) return {};
+  const text = await readHostFile(join(XDG_CONFIG_HOME ?? join(HOME, '.config'), 'uv/uv.toml'));
+  const url = /^index-url[ \t]*=[ \t]*"([^"\s]+)"/m.exec(text ?? '')?.[1];
+  return url === undefined ? {} : { UV_DEFAULT_INDEX: url.replace(/\/\/[^/@]*@/, '//') };
 }
 
 /** Later ones win. */

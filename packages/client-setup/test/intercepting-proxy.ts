@@ -33,7 +33,8 @@ export async function startInterceptingProxy({
   const isAllowed = (request: IncomingMessage) =>
     expected === undefined || request.headers['proxy-authorization'] === expected;
 
-  function answer(request: IncomingMessage, response: ServerResponse, url: string): void {
+  function answer(request: IncomingMessage, response: ServerResponse, asked: string): void {
+    const url = asked.replace(/^(http:\/\/[^/:]+):80\//, '$1/');
     seen.push(`${request.method} ${url}`);
     request.resume();
     const page = pages[url.split('?')[0] ?? ''];

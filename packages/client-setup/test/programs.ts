@@ -6,16 +6,14 @@ export interface Outcome {
   readonly output: string;
 }
 
-/** Programs of which a stand-in may lie on PATH: rustup's cargo works only for users who have a toolchain. */
-const standIns: Readonly<Record<string, string>> = { cargo: 'cargo --version' };
-
-/** Whether a program can be started from PATH. */
-export function isInstalled(program: string): boolean {
+/** Whether a program can be run: a stand-in on PATH that has nothing behind it does not count. */
+export function isInstalled([program, ...args]: readonly [string, ...string[]]): boolean {
   try {
-    execFileSync('/bin/sh', ['-c', standIns[program] ?? `command -v ${program}`], { stdio: 'ignore' });
+    execFileSync(program, args, { stdio: 'ignore', timeout: 30_000 });
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    // Some know no such option, and are there.
+    return program === 'certutil' && (error as NodeJS.ErrnoException).code !== 'ENOENT';
   }
 }
 
