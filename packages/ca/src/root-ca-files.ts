@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { chmod, link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,6 +7,7 @@ import { checkRootCa } from './check-root-ca.js';
 import { type CreateRootCaOptions, createRootCa } from './create-root-ca.js';
 import { parseRootCa, type RootCa } from './root-ca.js';
 import { readSigningKey } from './signing-key.js';
+import { removeStaleFiles, temporaryName } from './temporary-files.js';
 
 /** The two files of a CA. */
 export interface RootCaFiles {
@@ -53,6 +53,8 @@ export async function loadOrCreateRootCa(options: RootCaLocation & CreateRootCaO
   if (!(await exists(files.keyFile)) && !(await exists(files.certFile))) await createFiles(files, options);
   else if ('dir' in options) await completeCreation(files, options);
   if (!('dir' in options)) return loadRootCa(files);
+  // A key among them: what a killed process left must not lie about.
+  await removeStaleFiles([files.keyFile, files.certFile]);
   await chmod(files.keyFile, 0o600);
   const root = await loadRootCa(files);
   const isExpired = checkRootCa(root, { clock: options.clock }).some(({ problem }) => problem === 'expired');
@@ -116,7 +118,7 @@ async function completeCreation(files: RootCaFiles, options: CreateRootCaOptions
 
 /** Writes a file that must not be there yet, complete from the first moment; false when it is there. */
 async function publish(path: string, text: string, mode: number): Promise<boolean> {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  const temporary = temporaryName(path);
   try {
     await writeDurably(temporary, text, mode);
     await link(temporary, path);

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { chmod, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -68,6 +69,20 @@ describe('loadOrCreateRootCa', () => {
     const root = await loadOrCreateRootCa({ dir: join(dir, 'ca') });
     expect(root.keyPem).toBe(keyPem);
     expect(root.isCa).toBe(true);
+  });
+
+  it('removes what killed processes left on their way to it, and nothing of those that run', async () => {
+    const gone = spawnSync('true').pid;
+    await loadOrCreateRootCa({ dir });
+    const names = [
+      `root-ca.key.pem.${process.pid}-0123456789ab.tmp`,
+      'root-ca.key.pem.old',
+      'other.1-0123456789ab.tmp',
+    ];
+    for (const name of [...names, `root-ca.key.pem.${gone}-0123456789ab.tmp`, `root-ca.pem.${gone}-0123456789ab.tmp`])
+      await writeFile(join(dir, name), '');
+    await loadOrCreateRootCa({ dir });
+    expect((await readdir(dir)).sort()).toEqual([...names, 'root-ca.key.pem', 'root-ca.pem'].sort());
   });
 
   it('replaces an expired root in a folder of ours', async () => {

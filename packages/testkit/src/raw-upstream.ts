@@ -12,6 +12,8 @@ export interface RawUpstream {
   readonly port: number;
   /** Heads of all requests so far. */
   readonly heads: readonly string[];
+  /** Everything that came, of all connections, as latin-1. */
+  readonly received: string;
   /** Connections open now. */
   readonly open: number;
   close(): Promise<void>;
@@ -30,6 +32,7 @@ export async function startRawUpstream(answer: RawAnswer, options: RawUpstreamOp
   const { address = '127.0.0.1', ca } = options;
   const host = ca ? 'localhost' : address;
   const heads: string[] = [];
+  let received = '';
   const sockets = new Set<Socket>();
   const listener = createServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
@@ -45,6 +48,9 @@ export async function startRawUpstream(answer: RawAnswer, options: RawUpstreamOp
     host,
     port,
     heads,
+    get received() {
+      return received;
+    },
     get open() {
       return sockets.size;
     },
@@ -60,6 +66,7 @@ export async function startRawUpstream(answer: RawAnswer, options: RawUpstreamOp
     socket.on('error', () => {});
     socket.on('data', (chunk: Buffer) => {
       text += chunk.toString('latin1');
+      received += chunk.toString('latin1');
       for (let end = text.indexOf('\r\n\r\n'); end >= 0; end = text.indexOf('\r\n\r\n')) {
         const head = text.slice(0, end);
         text = text.slice(end + 4);
