@@ -19,16 +19,27 @@ export type FetchServiceErrorCode =
   | 'FETCH_SOCKET_UNREACHABLE'
   | 'FETCH_REQUEST_INVALID'
   | 'FETCH_SECRET_INVALID'
+  | 'FETCH_SECRETS_KEY_INVALID'
   | 'FETCH_POLICY_INVALID'
+  | 'FETCH_PROCESS_GONE'
+  | 'FETCH_RESTART_RUNNING'
+  | 'FETCH_RESTART_IMPOSSIBLE'
   | 'FETCH_SESSION_UNKNOWN'
   | 'FETCH_SESSION_OPEN'
   | 'FETCH_SESSION_LIVE'
   | 'FETCH_TOKEN_WRONG'
   | 'FETCH_SPOOL_WRITE_FAILED'
+  | 'FETCH_BACKUP_FAILED'
+  | 'FETCH_QUOTA_FULL'
   | 'FETCH_ORIGINS_NOT_FOUND';
 
 /** Everything that the daemon, `fetchctl` and `config init` refuse on purpose. */
 export class FetchServiceError extends WaybillError<FetchServiceErrorCode> {}
+
+/** There is no such session, or not any more. */
+export function unknownSession(): FetchServiceError {
+  return new FetchServiceError('FETCH_SESSION_UNKNOWN', '404 Not Found');
+}
 
 /** The `code` of a system error (`EACCES`, `ENOSPC`, …), undefined for anything else. */
 export function systemCode(cause: unknown): string | undefined {

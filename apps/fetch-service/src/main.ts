@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import cluster from 'node:cluster';
 import { runFetchService } from './cli/program.js';
 
 const out = (text: string) => void process.stdout.write(text);
@@ -15,8 +16,10 @@ const exitCode = await runFetchService(process.argv.slice(2), {
   err,
   // Loaded when it is needed: help and `config` answer at once.
   async serve(options) {
-    const { runDaemon } = await import('./daemon/run-daemon.js');
-    return runDaemon(options, { environment, out });
+    if (cluster.isWorker) return (await import('./cluster/run-worker.js')).runWorker(options, { environment });
+    if (options.processes > 1)
+      return (await import('./cluster/run-primary.js')).runPrimary(options, { environment, out });
+    return (await import('./daemon/run-daemon.js')).runDaemon(options, { environment, out });
   },
 });
 clearInterval(alive);

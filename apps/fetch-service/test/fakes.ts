@@ -38,18 +38,23 @@ export function memoryStore(): SessionStore & { readonly sessions: Map<string, S
       sessions.set(session.id, session);
     },
     getSession: async (id) => sessions.get(id),
-    listSessions: async (states) => [...sessions.values()].filter(({ state }) => states.includes(state)),
+    listSessions: async (states, { endedBefore } = {}) =>
+      [...sessions.values()].filter(
+        ({ state, endedAt }) => states.includes(state) && (!endedBefore || (endedAt && endedAt < endedBefore)),
+      ),
     async transition(id, to, at) {
       const session = sessions.get(id);
       if (!session) return undefined;
       const isForward = rank[to] > rank[session.state];
       const isRepeatedRevocation = to === 'revoked' && session.state === 'revoked';
-      if (!isForward && !isRepeatedRevocation) return session;
+      if (!isForward && !isRepeatedRevocation) return { session, isMoved: false };
       const endedAt = isRepeatedRevocation ? at : (session.endedAt ?? at);
       const next = { ...session, state: to, endedAt };
       sessions.set(id, next);
-      return next;
+      return { session: next, isMoved: isForward };
     },
+    // There is no other handle.
+    watch: async () => async () => {},
     async deleteSession(id) {
       sessions.delete(id);
       for (let at = records.length - 1; at >= 0; at--) if (records[at]?.sessionId === id) records.splice(at, 1);
@@ -57,6 +62,7 @@ export function memoryStore(): SessionStore & { readonly sessions: Map<string, S
     async record(more) {
       records.push(...more);
     },
+    recordsSince: async () => ({ records: [], position: { settled: 0, recent: new Map() } }),
     catalogs: async (): Promise<CatalogRef[]> => [],
     async *artifacts(sessionId) {
       yield* artifactsOf(sessionId);
@@ -71,6 +77,17 @@ export function memoryStore(): SessionStore & { readonly sessions: Map<string, S
       yield* of(sessionId).filter((record): record is ResponseRecord => record.kind === 'response');
     },
     counts: async () => ({ artifacts: 0, downloads: 0, refusals: 0, bytes: 0 }),
+    async *digests(sessionId) {
+      for (const record of of(sessionId)) {
+        if (record.kind === 'download') yield record.metadata.sha256;
+        else if (record.sha256) yield record.sha256;
+      }
+    },
+    async usage() {
+      const counted = { open: 0, revoked: 0, expired: 0, ended: 0 };
+      for (const { state } of sessions.values()) counted[state]++;
+      return { sessions: counted, databaseBytes: 0 };
+    },
     async referenced(sha256s) {
       const used = new Set(
         records.flatMap((record) => (record.kind === 'download' ? [record.metadata.sha256] : (record.sha256 ?? []))),
@@ -120,13 +137,26 @@ export function memoryBlobs(): BlobStore & { readonly bodies: Map<string, Buffer
     open: (sha256) => Readable.from([need(sha256)]),
     flush: async () => {},
     async delete(sha256) {
-      bodies.delete(sha256);
+      return bodies.delete(sha256);
+    },
+    async resolve({ algorithm, hex }) {
+      for (const [name, body] of bodies) if (createHash(algorithm).update(body).digest('hex') === hex) return name;
+      return undefined;
+    },
+    async *entries() {
+      for (const [sha256, body] of bodies) yield { sha256, size: body.length, usedAt: new Date(0) };
+    },
+    async usage() {
+      return { bytes: [...bodies.values()].reduce((sum, { length }) => sum + length, 0), count: bodies.size };
     },
     compact: async () => 0,
     async *list() {
       yield* [...bodies.keys()];
     },
     exportTo: (sha256, path) => writeFile(path, need(sha256)),
+    async exportMany(files) {
+      for (const { sha256, path } of files) await writeFile(path, need(sha256));
+    },
     close: async () => {},
   };
 }

@@ -21,13 +21,10 @@ export function addConfigCommands(program: Command, output: CommandOutput): void
   config
     .command('init')
     .description(
-      'Write inspectors.yaml (and an acl.yaml, unless there is one) from what npm, apt and git on this machine are configured to use. Nothing is fetched.',
+      'Write inspectors.yaml (and an acl.yaml, unless there is one) from what the package managers on this machine are configured to use. Only where one does not tell, one small document of its origin is fetched.',
     )
     .option('--output <dir>', 'directory to write to, - for standard output', '/etc/fetch')
     .option('--force', 'overwrite existing files')
-    .option('--npm', 'only npm (and other clients named)')
-    .option('--apt', 'only apt (and other clients named)')
-    .option('--git', 'only git (and other clients named)')
     .option(
       '--git-url <url>',
       'allow this repository, or everything below this URL; may be repeated',
@@ -38,6 +35,9 @@ export function addConfigCommands(program: Command, output: CommandOutput): void
       '\nExamples:\n  fetch-service config init --output=-\n  fetch-service config init --output=conf --npm --git-url=https://git.example/team/\n',
     )
     .action((options) => init(options, output));
+  for (const client of clients) {
+    config.commands[0]?.option(`--${client}`, `only ${client} (and other clients named)`);
+  }
   config
     .command('check')
     .description('Check a configuration file, or both files of a directory. Exit code 1 when it cannot be used.')

@@ -1,15 +1,23 @@
+import { resolve } from 'node:path';
 import type { SocketRequest } from '@waybill/contracts';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { FetchServiceError, messageOf } from '../errors.js';
 import { readInput } from '../files/read-input.js';
+import { collectRemotely, describeGc } from '../gc/gc-operation.js';
 import { askDaemon } from '../socket/socket-client.js';
 import { defaultSocketPath } from '../socket/socket-path.js';
 import { version } from '../version.js';
 import type { CommandOutput } from './config-commands.js';
+import { addEnvCommand } from './env-command.js';
 import { reportFailure } from './failure.js';
+import { defaultSpool } from './serve-command.js';
 
 /** `fetchctl`: speaks to the daemon on this machine through its control socket. specs/fetch-service.md §6.4 */
-export async function runFetchctl(args: readonly string[], output: CommandOutput): Promise<number> {
+export async function runFetchctl(
+  args: readonly string[],
+  output: CommandOutput,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<number> {
   const program = new Command('fetchctl')
     .description('Controls the fetch-service on this machine through its local socket.')
     .version(version, '--version', 'show the version of this program')
@@ -18,13 +26,23 @@ export async function runFetchctl(args: readonly string[], output: CommandOutput
     .addHelpText('after', help)
     .exitOverride()
     .configureOutput({ writeOut: output.out, writeErr: output.err });
-  const send = async (request: SocketRequest) => {
+  const ask = async (request: SocketRequest) => {
     const { socket } = program.opts<{ socket?: string }>();
     const reply = await askDaemon(socket ?? defaultSocketPath(), request, { isChosen: socket !== undefined });
     if (reply.result === 'error') throw new FetchServiceError('FETCH_REQUEST_INVALID', reply.message);
-    output.out(`${reply.message}\n`);
+    return reply.message;
   };
-  addCommands(program, send);
+  addCommands(program, async (request) => output.out(`${await ask(request)}\n`));
+  program
+    .command('gc')
+    .description('remove sessions that ended too long ago, and bodies that nobody needs')
+    .option('--dry-run', 'only say what would be removed', false)
+    .action(async ({ dryRun }: { readonly dryRun: boolean }) => {
+      const collectSome = () => ask({ operation: 'gc', 'validate-only': dryRun });
+      output.out(`${describeGc(await collectRemotely(collectSome, dryRun), dryRun)}\n`);
+    });
+  addEnvCommand(program, output, environment);
+  addBackup(program, output, environment);
   try {
     await program.parseAsync([...args], { from: 'user' });
     return 0;
@@ -39,6 +57,8 @@ Examples:
   fetchctl update-config --type inspectors --validate-only inspectors.yaml
   cat cert.pem blank-line key.pem | fetchctl update-cert -
   fetchctl create-session --timeout 600 sections.yaml
+  eval "$(fetchctl create-session | fetchctl env - --dir clients)"
+  fetchctl backup --spool=/var/lib/fetch /backup/$(date +%F)
 `;
 
 function addCommands(program: Command, send: (request: SocketRequest) => Promise<void>): void {
@@ -69,6 +89,10 @@ function addCommands(program: Command, send: (request: SocketRequest) => Promise
       send({ operation: 'update-cert', 'validate-only': options.validateOnly, payload: await read(file) }),
     );
   program
+    .command('restart')
+    .description('replace the processes of the daemon one after the other; what runs in the old ones is finished there')
+    .action(() => send({ operation: 'restart' }));
+  program
     .command('create-session')
     .description('create a session and show its id and token')
     .option('--session-id <id>', 'wished id; another is taken when it is in use')
@@ -84,6 +108,28 @@ function addCommands(program: Command, send: (request: SocketRequest) => Promise
     .description('list what a session downloaded, as JSON')
     .requiredOption('--session-id <id>', 'session')
     .action((options: { sessionId: string }) => send({ operation: 'list-artifacts', payload: options.sessionId }));
+}
+
+/** Works on the files, with a daemon or without one. */
+function addBackup(
+  program: Command,
+  output: CommandOutput,
+  environment: Readonly<Record<string, string | undefined>>,
+): void {
+  program
+    .command('backup')
+    .description('copy the spool with its SQLite database while the daemon works; the copy can be used as a spool')
+    .option('--spool <dir>', 'spool of the daemon', defaultSpool(environment))
+    .option('--database <url>', 'postgres://… of the daemon: copies only bodies, after pg_dump (also: DATABASE_URL)')
+    .argument('<dir>', 'directory to make; it will hold the CA key, and whatever builds downloaded')
+    .action(async (directory: string, { spool, database }: { spool: string; database?: string }) => {
+      const { backUp } = await import('../backup/back-up.js');
+      const databaseUrl = database ?? (environment.DATABASE_URL || undefined);
+      const options = { spoolRoot: resolve(spool), target: resolve(directory), databaseUrl };
+      const { sessions, bodies, bytes, deleted } = await backUp(options);
+      const left = deleted > 0 ? `; ${deleted} sessions that were deleted meanwhile are not in it` : '';
+      output.out(`copied ${sessions} sessions with ${bodies} bodies (${bytes} bytes) to ${directory}${left}\n`);
+    });
 }
 
 interface CreateFlags {

@@ -1,5 +1,5 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ServeOptions } from '../daemon/serve-options.js';
@@ -82,7 +82,12 @@ describe('fetch-service, called as the earlier daemon is', () => {
       certificate: undefined,
       isPermissiveAllowed: false,
       idleShutdownSeconds: 0,
+      processes: 1,
+      drainSeconds: 0,
+      graceSeconds: 3,
+      profileDirectory: undefined,
       databaseUrl: undefined,
+      bodiesUrl: undefined,
       profilePort: undefined,
       upstreamCaFiles: [],
     });
@@ -110,12 +115,35 @@ describe('fetch-service, called as the earlier daemon is', () => {
       '--control-host=[::1]',
       '--proxy-host',
       'localhost',
+      '--max-connections=100',
+      '--max-exchanges=50',
+      '--processes=3',
+      '--drain=5',
+      '--grace=60',
+      '--profile-dir=/p',
     ]);
     expect(options).toMatchObject({
+      processes: 3,
+      drainSeconds: 5,
+      graceSeconds: 60,
+      profileDirectory: '/p',
+      maxConnections: 100,
+      maxExchanges: 50,
       proxy: { port: 0, host: '127.0.0.1' },
       control: { host: '::1' },
       upstreamCaFiles: ['/a', '/b'],
     });
+  });
+
+  it('auto: as many processes as cores, at most four', async () => {
+    const { options } = await run(['--processes=auto']);
+    expect(options?.processes).toBe(Math.min(availableParallelism(), 4));
+  });
+
+  it.each(['0', '-1', '65', '1.5', 'many', ''])('refuses --processes=%s', async (text) => {
+    const { exitCode, err } = await run([`--processes=${text}`]);
+    expect(exitCode).toBe(1);
+    expect(err).toContain('expected auto, or a number from 1 to 64');
   });
 
   it('reads the database from the environment', async () => {

@@ -1,4 +1,5 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -23,7 +24,7 @@ beforeEach(async () => {
 afterEach(() => rm(root, { recursive: true }));
 
 /** A machine whose programs answer so. */
-function machine(answers: Partial<Record<'npm' | 'apt-config' | 'git', ProgramResult>>): RunProgram {
+function machine(answers: Partial<Record<'npm' | 'apt-config' | 'git' | 'yarn', ProgramResult>>): RunProgram {
   const shell = `list='${root}/sources.list'\nparts='${root}/sources.list.d/'\ntrusted='${root}/trusted.gpg'\ntrustedParts='${root}/trusted.gpg.d/'\n`;
   const defaults: Record<string, ProgramResult> = {
     npm: { missing: true },
@@ -254,5 +255,68 @@ describe('the files', () => {
       code: 'FETCH_ORIGINS_NOT_FOUND',
       message: expect.stringContaining('npm is not installed'),
     });
+  });
+});
+
+describe('clients that hide their default', () => {
+  /** Behaves as a client that asks for a tunnel to its registry, by the proxy that its arguments or variables name. */
+  const wants =
+    (authority: string, others: Readonly<Record<string, ProgramResult>> = {}): RunProgram =>
+    async (program, args) => {
+      const proxy = args.map((arg) => /(http:\/\/127\.0\.0\.1:\d+)/.exec(arg)?.[1]).find(Boolean);
+      if (proxy === undefined) return others[program] ?? { missing: true };
+      await new Promise((resolve) =>
+        request({ ...urlParts(proxy), method: 'CONNECT', path: authority })
+          .once('connect', resolve)
+          .end(),
+      );
+      return { failure: 'forbidden by the proxy' };
+    };
+  const urlParts = (url: string) => ({ host: new URL(url).hostname, port: new URL(url).port });
+  const version: ProgramResult = { output: '1.2.3' };
+  const nothing = async () => undefined;
+
+  it('uv: the host of a throw-away run, beside the index that pip names elsewhere', async () => {
+    const pip: ProgramResult = { output: "global.index-url='https://pip.example/root/simple'\n" };
+    const run = wants('uv.example:443', { uv: version, python3: pip });
+    const { inspectors } = await createConfiguration({ ...all, clients: ['pip'], run, fetch: nothing });
+    const { config } = await read(inspectors);
+    expect(Object.values(config?.pip?.indexes ?? {}).map(({ url }) => url)).toEqual([
+      'https://pip.example/root/simple/',
+      'https://uv.example/simple/',
+    ]);
+  });
+
+  it('uv: nothing is guessed where pip names an index of that host', async () => {
+    const pip: ProgramResult = { output: "global.index-url='https://me:hunter2@index.example/root/simple'\n" };
+    const run = wants('index.example:443', { uv: version, python3: pip });
+    const { inspectors } = await createConfiguration({ ...all, clients: ['pip'], run, fetch: nothing });
+    const { config } = await read(inspectors);
+    expect(Object.values(config?.pip?.indexes ?? {}).map(({ url }) => url)).toEqual([
+      'https://index.example/root/simple/',
+    ]);
+  });
+
+  it('uv alone makes a section too', async () => {
+    const run = wants('uv.example:8443', { uv: version });
+    const { inspectors } = await createConfiguration({ ...all, clients: ['pip'], run, fetch: nothing });
+    expect((await read(inspectors)).config?.pip?.indexes.default?.url).toBe('https://uv.example:8443/simple/');
+  });
+
+  it('cargo: the host of a throw-away run', async () => {
+    const run = wants('crates.example:443', { cargo: version });
+    const { inspectors } = await createConfiguration({ ...all, clients: ['cargo'], run, fetch: nothing });
+    expect(inspectors).toContain('index: sparse+https://crates.example/');
+  });
+
+  it.each([
+    ['https://yarn.example/\n', ['https://registry.example/', 'https://yarn.example/']],
+    ['https://registry.example\n', ['https://registry.example/']],
+    ['undefined\n', ['https://registry.example/']],
+  ])("yarn: its registry %j beside npm's, unless it is the same", async (output, wanted) => {
+    const run = machine({ npm: npm({ registry: 'https://registry.example/' }), yarn: { output } });
+    const { inspectors } = await createConfiguration({ ...all, clients: ['npm'], run });
+    const { config } = await read(inspectors);
+    expect(Object.values(config?.npm?.registries ?? {}).map(({ url }) => url)).toEqual(wanted);
   });
 });

@@ -9,13 +9,18 @@ import { FetchServiceError, messageOf } from '../errors.js';
 import { makeDirectory } from '../files/make-directory.js';
 import { writeAtomically } from '../files/write-atomically.js';
 import { findAptOrigins } from './apt-origins.js';
+import { findCargoOrigins } from './cargo-origins.js';
+import { type FetchText, fetchText } from './fetch-text.js';
 import { findGitOrigins } from './git-origins.js';
-import { findNpmOrigins } from './npm-origins.js';
+import { findGoOrigins } from './go-origins.js';
+import { findMavenOrigins } from './maven-origins.js';
+import { type Found, findNpmOrigins } from './npm-origins.js';
+import { findPipOrigins } from './pip-origins.js';
 import { renderAcl, renderInspectors } from './render.js';
 import { type RunProgram, runProgram } from './run-program.js';
 
 /** Clients whose origins can be found. */
-export const clients = ['npm', 'apt', 'git'] as const;
+export const clients = ['npm', 'pip', 'cargo', 'go', 'maven', 'apt', 'git'] as const;
 export type Client = (typeof clients)[number];
 
 /** What to look for. */
@@ -24,6 +29,7 @@ export interface InitOptions {
   readonly clients: readonly Client[];
   readonly gitUrls: readonly string[];
   readonly run?: RunProgram;
+  readonly fetch?: FetchText;
   /** Whether a key can be used; replaced in tests. */
   readonly keyProblems?: KeyProblems;
 }
@@ -37,27 +43,50 @@ export interface InitResult {
 }
 
 /**
- * Makes configuration texts out of what the clients of this machine are configured to use; nothing is fetched.
+ * Makes configuration texts out of what the clients of this machine are configured to use. Where a client does not tell, one
+ * small document of its origin is read, or one throw-away run of it watched.
  * @throws FetchServiceError FETCH_ORIGINS_NOT_FOUND
  */
 export async function createConfiguration(options: InitOptions): Promise<InitResult> {
-  const { run = runProgram, keyProblems = aptKeyProblems } = options;
+  const { run = runProgram, fetch = fetchText, keyProblems = aptKeyProblems } = options;
   const wanted = options.clients.length > 0 ? options.clients : clients;
-  const nothing = { origins: [], notes: [] };
-  const npm = wanted.includes('npm') ? await findNpmOrigins(run) : nothing;
-  const apt = wanted.includes('apt') ? await findAptOrigins(run, keyProblems) : nothing;
-  const git = wanted.includes('git') ? await findGitOrigins(run, options.gitUrls) : nothing;
-  const notes = [...npm.notes, ...apt.notes, ...git.notes];
-  const counts = { npm: npm.origins.length, apt: apt.origins.length, git: git.origins.length };
-  if (counts.npm + counts.apt + counts.git === 0) {
+  const find = <Origin>(client: Client, search: () => Promise<Found<Origin>>): Promise<Found<Origin>> =>
+    wanted.includes(client) ? search() : Promise.resolve({ origins: [], notes: [] });
+  const [npm, pip, cargo, go, maven, apt, git] = await Promise.all([
+    find('npm', () => findNpmOrigins(run)),
+    find('pip', () => findPipOrigins(run, fetch)),
+    find('cargo', () => findCargoOrigins(run, fetch)),
+    find('go', () => findGoOrigins(run)),
+    find('maven', () => findMavenOrigins(run)),
+    find('apt', () => findAptOrigins(run, keyProblems)),
+    find('git', () => findGitOrigins(run, options.gitUrls)),
+  ]);
+  const found = { npm, pip, cargo, go, maven, apt, git };
+  const notes = Object.values(found).flatMap((one) => one.notes);
+  if (Object.values(found).every(({ origins }) => origins.length === 0)) {
     throw new FetchServiceError('FETCH_ORIGINS_NOT_FOUND', `no origins were found: ${notes.join('; ')}`, {
       hint: 'install or configure one of the clients, or write inspectors.yaml by hand',
     });
   }
-  const inspectors = renderInspectors({ npm: npm.origins, apt: apt.origins, git: git.origins }, notes);
+  const inspectors = renderInspectors(
+    {
+      npm: npm.origins,
+      pip: pip.origins,
+      cargo: cargo.origins,
+      go: go.origins,
+      maven: maven.origins,
+      apt: apt.origins,
+      git: git.origins,
+    },
+    notes,
+  );
   const acl = renderAcl();
   await assertValid(inspectors, acl, keyProblems);
-  const summary = `npm registries: ${counts.npm}, apt repositories: ${counts.apt}, git patterns: ${counts.git}`;
+  const summary = [
+    `npm registries: ${npm.origins.length}, pip indexes: ${pip.origins.length}, cargo registries: ${cargo.origins.length}`,
+    `go proxies: ${go.origins.flatMap(({ proxies }) => proxies).length}, maven repositories: ${maven.origins.length}`,
+    `apt repositories: ${apt.origins.length}, git patterns: ${git.origins.length}`,
+  ].join(', ');
   return { inspectors, acl, notes, summary };
 }
 
@@ -105,7 +134,7 @@ async function assertValid(inspectors: string, acl: string, keyProblems: KeyProb
       'FETCH_CONFIG_INVALID',
       `what was found makes no valid configuration:\n${errors.join('\n')}`,
       {
-        hint: 'leave the client out with --npm, --apt or --git for the others',
+        hint: 'leave the client out: name the others, such as --npm --apt',
       },
     );
   }

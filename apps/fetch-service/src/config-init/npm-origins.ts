@@ -1,5 +1,6 @@
 import { parseHttpUrl, withoutCredentials } from './origin-url.js';
 import type { RunProgram } from './run-program.js';
+import { findYarnRegistry } from './yarn-origin.js';
 
 /** A registry that npm on this machine uses. */
 export interface NpmOrigin {
@@ -39,6 +40,10 @@ export async function findNpmOrigins(run: RunProgram): Promise<Found<NpmOrigin>>
     const scope = /^(@[^:]+):registry$/.exec(key)?.[1];
     if (scope) add(scope, value);
   }
+  const yarn = await findYarnRegistry(run);
+  const isKnown = (registry: string) =>
+    origins.some(({ url }) => [url, `${url}/`].includes(registry) || url === `${registry}/`);
+  if (yarn !== undefined && !isKnown(yarn)) add('yarn', yarn);
   return { origins, notes };
 }
 

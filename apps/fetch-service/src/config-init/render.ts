@@ -1,12 +1,20 @@
 import { stringify } from 'yaml';
 import type { AptOrigin } from './apt-origins.js';
+import type { CargoOrigin } from './cargo-origins.js';
+import type { GoOrigin } from './go-origins.js';
+import type { MavenOrigin } from './maven-origins.js';
 import type { NpmOrigin } from './npm-origins.js';
+import type { PipOrigin } from './pip-origins.js';
 
 /** What the files are made of. */
 export interface Origins {
   readonly npm: readonly NpmOrigin[];
   readonly apt: readonly AptOrigin[];
   readonly git: readonly string[];
+  readonly pip: readonly PipOrigin[];
+  readonly cargo: readonly CargoOrigin[];
+  readonly go: readonly GoOrigin[];
+  readonly maven: readonly MavenOrigin[];
 }
 
 /** Text of an `inspectors.yaml` that allows these origins and nothing else. */
@@ -20,6 +28,10 @@ export function renderInspectors(origins: Origins, notes: readonly string[]): st
       ? [`# Noted when this file was made:\n${notes.map((note) => `#  - ${comment(note)}\n`).join('')}`]
       : []),
     npmSection(origins.npm),
+    pipSection(origins.pip),
+    cargoSection(origins.cargo),
+    goSection(origins.go),
+    mavenSection(origins.maven),
     aptSection(origins.apt),
     gitSection(origins.git),
     `# Files pinned by digest: approved when the bytes match.
@@ -49,6 +61,35 @@ function npmSection(origins: readonly NpmOrigin[]): string {
   if (origins.length === 0) return '';
   const registries = Object.fromEntries(origins.map(({ name, url }) => [name, { url }]));
   return `# Packuments below \`url\`; tarballs there, and where the globs of \`tarballs\` (a list beside url) allow.\n${yaml({ npm: { registries } })}`;
+}
+
+function pipSection(origins: readonly PipOrigin[]): string {
+  if (origins.length === 0) return '';
+  const indexes = Object.fromEntries(origins.map(({ name, url, files }) => [name, { url, files }]));
+  return `# Project pages below \`url\`; files on its host, and where the globs of \`files\` allow.\n${yaml({ pip: { indexes } })}`;
+}
+
+function cargoSection(origins: readonly CargoOrigin[]): string {
+  if (origins.length === 0) return '';
+  const registries = Object.fromEntries(origins.map(({ name, index, downloads }) => [name, { index, downloads }]));
+  return `# Sparse indexes, and where their crates lie.\n${yaml({ cargo: { registries } })}`;
+}
+
+function goSection([origin]: readonly GoOrigin[]): string {
+  if (!origin) return '';
+  const { proxies, database, unlisted } = origin;
+  const go = {
+    proxies: Object.fromEntries(proxies.map(({ name, url }) => [name, { url }])),
+    ...(database && { 'sum-databases': { default: database } }),
+    ...(unlisted.length > 0 && { unlisted }),
+  };
+  return `# Modules are approved when the checksum database lists them; those under \`unlisted\` by trust in their proxy.\n${yaml({ go })}`;
+}
+
+function mavenSection(origins: readonly MavenOrigin[]): string {
+  if (origins.length === 0) return '';
+  const repositories = Object.fromEntries(origins.map(({ name, url }) => [name, { url }]));
+  return `# For Maven and Gradle; \`public-key\` beside url makes signatures necessary.\n${yaml({ maven: { repositories } })}`;
 }
 
 function aptSection(origins: readonly AptOrigin[]): string {

@@ -27,3 +27,8 @@ export function formatPath(path: readonly PropertyKey[]): string {
     })
     .join('');
 }
+
+/** A line each. @param name of what was read */
+export function findingLines(findings: readonly Finding[], name: string): string[] {
+  return findings.filter((finding) => finding.message).map((finding) => formatFinding(finding, name));
+}

@@ -1,5 +1,5 @@
 import { type InspectorsConfig, inspectorsConfigSchema } from '@waybill/contracts';
-import { aptKeyProblems } from '@waybill/inspectors';
+import { aptKeyProblems, lockFileProblems, npmKeyProblems } from '@waybill/inspectors';
 import { compileUrlGlob, PolicyError, urlGlobWarning } from '@waybill/policy';
 import { messageOf } from '../errors.js';
 import { publicKeyFault } from '../openpgp/armor.js';
@@ -78,6 +78,15 @@ function checkValues(config: InspectorsConfig, place: (path: readonly PropertyKe
       say('error', path, [messageOf(cause), cause.hint].filter(Boolean).join('; '));
     }
   }
+  for (const { registry, message } of npmKeyProblems(config)) {
+    say('error', ['npm', 'registries', registry, 'keys'], message);
+  }
+  for (const { index, message } of lockFileProblems(config)) say('error', ['lock-files', index, 'content'], message);
+  for (const [index, list] of (config.generic?.checksums ?? []).entries()) {
+    const armored = list['public-key'];
+    const fault = armored === undefined ? undefined : publicKeyFault(armored);
+    if (fault) say('error', ['generic', 'checksums', index, 'public-key'], fault);
+  }
   for (const [name, repository] of Object.entries(config.apt?.repositories ?? {})) {
     const fault = publicKeyFault(repository['public-key']);
     if (fault) say('error', ['apt', 'repositories', name, 'public-key'], fault);
@@ -92,9 +101,11 @@ interface FoundGlob {
 }
 
 function* globsOf(config: InspectorsConfig): Generator<FoundGlob> {
+  yield* list(['git', 'lfs'], config.git?.lfs ?? [], true);
   for (const section of ['git', 'crafts', 'chisel', 'store', 'bldbin'] as const) {
     yield* list([section, 'urls'], config[section]?.urls ?? [], true);
   }
+  yield* list(['snap', 'downloads'], config.snap?.downloads ?? [], true);
   for (const [name, repository] of Object.entries(config.apt?.repositories ?? {})) {
     const at = ['apt', 'repositories', name];
     yield* list([...at, 'urls'], repository.urls, true);
@@ -103,6 +114,13 @@ function* globsOf(config: InspectorsConfig): Generator<FoundGlob> {
   }
   for (const [name, registry] of Object.entries(config.npm?.registries ?? {})) {
     yield* list(['npm', 'registries', name, 'tarballs'], registry.tarballs, true);
+  }
+  for (const [index, rule] of (config.requests?.rules ?? []).entries()) {
+    yield* list(['requests', 'rules', index, 'urls'], rule.urls, true);
+  }
+  for (const [index, { url, files = [] }] of (config.generic?.checksums ?? []).entries()) {
+    yield { path: ['generic', 'checksums', index, 'url'], glob: url, isUrl: false };
+    yield* list(['generic', 'checksums', index, 'files'], files, false);
   }
   for (const [index, file] of (config.generic?.files ?? []).entries()) {
     // An exact URL may stand without :443 here (both forms match), so only the glob is checked.

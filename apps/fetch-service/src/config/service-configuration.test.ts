@@ -38,7 +38,7 @@ limits: {hold: whole}
 `);
     expect(findings).toEqual([]);
     expect(config?.generic?.files[0]?.sha256).toBe('a'.repeat(64));
-    expect(config?.limits?.['inspection-timeout-ms']).toBe(300_000);
+    expect(config?.limits).toEqual({ hold: 'whole' });
     expect(config?.apt?.repositories.debian?.components).toEqual(['*', '**']);
   });
 
@@ -82,6 +82,17 @@ limits: {hold: whole}
       'git:\n  urls:\n    - "https://a:443/**"\n    - "https://[a"\n',
       /^inspectors\.yaml:4:7: git\.urls\[1\]: /,
     ],
+    [
+      'a bad glob of a rule for requests',
+      'requests:\n  rules:\n    - urls: ["https://[a"]\n',
+      /^inspectors\.yaml:3:14: requests\.rules\[0\]\.urls\[0\]: /,
+    ],
+    [
+      'a method in lower case',
+      'requests: {methods: [post]}\n',
+      /^inspectors\.yaml:1:\d+: requests\.methods\[0\]: expected a method in upper case/,
+    ],
+    ['a rule for no URL', 'requests: {rules: [{urls: []}]}\n', /requests\.rules\[0\]\.urls: /],
     [
       'a bad suite glob',
       apt().replace('stable*', '{a'),
@@ -213,6 +224,21 @@ describe('loadServiceConfiguration', () => {
     ] as const) {
       await expect(configuration.forSession(sections)).rejects.toThrow(message);
     }
+  });
+
+  it('does not let a session raise the limits that the service names', async () => {
+    await writeFile(join(directory, 'inspectors.yaml'), 'limits: {total-bytes: 1000, hold: whole}');
+    const configuration = await loadServiceConfiguration(directory);
+    const limits = { 'total-bytes': 5000, hold: 'stream', connections: 5 };
+    expect((await configuration.forSession({ limits })).limits).toEqual({
+      'total-bytes': 1000,
+      hold: 'whole',
+      connections: 5,
+    });
+    expect((await configuration.forSession({ git: { urls: [] } })).limits).toEqual({
+      'total-bytes': 1000,
+      hold: 'whole',
+    });
   });
 
   it('is updated in memory and on disk, or not at all', async () => {

@@ -4,8 +4,9 @@ import type { AclConfig, InspectorsConfig } from '@waybill/contracts';
 import { FetchServiceError, messageOf, systemCode } from '../errors.js';
 import { writeAtomically } from '../files/write-atomically.js';
 import { readAclText } from './acl-config.js';
-import { type Finding, formatFinding } from './finding.js';
-import { readInspectorsText, readInspectorsValue } from './inspectors-config.js';
+import { type Finding, findingLines } from './finding.js';
+import { readInspectorsText } from './inspectors-config.js';
+import { createMergedConfigurations } from './merged-configurations.js';
 
 /** The two files of a configuration directory. */
 export const configFiles = { inspectors: 'inspectors.yaml', acl: 'acl.yaml' } as const;
@@ -28,6 +29,8 @@ export interface ServiceConfiguration {
    * @throws FetchServiceError FETCH_CONFIG_INVALID, FETCH_CONFIG_UNWRITABLE
    */
   update(type: ConfigType, text: string, options?: { readonly validateOnly?: boolean }): Promise<void>;
+  /** Reads a file again that another process has written. @throws FetchServiceError FETCH_CONFIG_INVALID */
+  reload(type: ConfigType): Promise<void>;
 }
 
 /**
@@ -45,8 +48,30 @@ export async function loadServiceConfiguration(
   const aclFile = join(directory, configFiles.acl);
   const aclText = await readOptional(aclFile);
   const warnings: string[] = [];
+  const merged = createMergedConfigurations();
   let inspectors = accept(await readInspectorsText(inspectorsText), inspectorsFile, warnings);
   let acl = aclText === undefined ? undefined : accept(readAclText(aclText), aclFile, warnings);
+
+  /** Validates a text; what is returned makes it current. @param text undefined = there is no file */
+  async function prepare(type: ConfigType, text: string | undefined, name: string): Promise<() => void> {
+    const found: string[] = [];
+    const take = (change: () => void) => () => {
+      change();
+      warnings.splice(0, warnings.length, ...found);
+      onUpdate(type);
+    };
+    if (type === 'acl') {
+      const next = text === undefined ? undefined : accept(readAclText(text), name, found);
+      return take(() => {
+        acl = next;
+      });
+    }
+    const next = accept(await readInspectorsText(text ?? ''), name, found);
+    return take(() => {
+      inspectors = next;
+    });
+  }
+
   return {
     directory,
     get inspectors() {
@@ -58,35 +83,22 @@ export async function loadServiceConfiguration(
     get warnings() {
       return warnings;
     },
-    forSession: (sections) => mergeSections(inspectors, sections),
+    forSession: (sections) => merged.of(inspectors, sections),
     async update(type, text, { validateOnly = false } = {}) {
       const name = configFiles[type];
-      const found: string[] = [];
-      const next =
-        type === 'acl'
-          ? { type: 'acl' as const, config: accept(readAclText(text), name, found) }
-          : { type: 'inspectors' as const, config: accept(await readInspectorsText(text), name, found) };
+      const apply = await prepare(type, text, name);
       if (validateOnly) return;
       await store(join(directory, name), text);
-      if (next.type === 'acl') acl = next.config;
-      else inspectors = next.config;
-      warnings.splice(0, warnings.length, ...found);
-      onUpdate(type);
+      apply();
+    },
+    async reload(type) {
+      const file = join(directory, configFiles[type]);
+      const text = await readOptional(file);
+      if (text === undefined && type === 'inspectors') throw missing(file);
+      const apply = await prepare(type, text, file);
+      apply();
     },
   };
-}
-
-/** Whole sections replace; `null` counts as absent, as older callers send it. */
-async function mergeSections(base: InspectorsConfig, sections: unknown): Promise<InspectorsConfig> {
-  if (sections === undefined || sections === null) return base;
-  if (typeof sections !== 'object' || Array.isArray(sections)) {
-    throw new FetchServiceError('FETCH_REQUEST_INVALID', 'inspectors-configuration: expected an object of sections');
-  }
-  const present = Object.fromEntries(Object.entries(sections).filter(([, section]) => section !== null));
-  const { config, findings } = await readInspectorsValue(present);
-  if (!config)
-    throw new FetchServiceError('FETCH_REQUEST_INVALID', lines(findings, 'inspectors-configuration').join('\n'));
-  return { ...base, ...config };
 }
 
 function accept<Config>(
@@ -96,16 +108,12 @@ function accept<Config>(
 ): Config {
   if (checked.config === undefined) {
     const errors = checked.findings.filter(({ severity }) => severity === 'error');
-    throw new FetchServiceError('FETCH_CONFIG_INVALID', lines(errors, file).join('\n'), {
+    throw new FetchServiceError('FETCH_CONFIG_INVALID', findingLines(errors, file).join('\n'), {
       hint: `check it with: fetch-service config check ${file}`,
     });
   }
-  warnings.push(...lines(checked.findings, file));
+  warnings.push(...findingLines(checked.findings, file));
   return checked.config;
-}
-
-function lines(findings: readonly Finding[], name: string): string[] {
-  return findings.filter((finding) => finding.message).map((finding) => formatFinding(finding, name));
 }
 
 function missing(file: string): FetchServiceError {

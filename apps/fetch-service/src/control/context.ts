@@ -1,4 +1,4 @@
-import type { Clock, Logger, SessionPolicy, SessionRecord } from '@waybill/contracts';
+import type { Clock, Logger, SessionPolicy, SessionSummary } from '@waybill/contracts';
 import type { SecurityLog } from '../logs/security-log.js';
 import type { ReportSource } from '../report/session-report.js';
 import type { NewSession } from '../sessions/session-manager.js';
@@ -7,10 +7,9 @@ import type { SessionEvents } from './session-events.js';
 
 /** The part of the session manager that the control API calls. */
 export interface ControlledSessions {
-  readonly createdCount: number;
-  live(): readonly SessionRecord[];
+  live(): readonly SessionSummary[];
   create(session: NewSession): Promise<{ readonly id: string; readonly token: string }>;
-  revoke(id: string, token: string): Promise<SessionRecord>;
+  revoke(id: string, token: string): Promise<SessionSummary>;
   report(id: string): Promise<ReportSource>;
   evidence(id: string): Promise<ReportSource>;
   end(id: string): Promise<void>;
@@ -31,10 +30,14 @@ export interface ControlContext {
   readonly credentials: ControlCredentials | undefined;
   readonly spoolRoot: string;
   readonly startedAt: Date;
+  /** Sessions created since then. */
+  readonly createdCount: () => Promise<number>;
   /** Current root certificate. */
   readonly caPem: () => string;
   /** Throws when a session could not be served now. */
   readonly checkReady: () => Promise<void>;
+  /** Whether the service is about to stop: clients are to come back on new connections, which somebody else may take. */
+  readonly isRetiring: () => boolean;
   readonly metrics: ControlMetrics;
   /** Called for each request but probes and scrapes, which must not keep an idle daemon alive. */
   readonly onActivity: () => void;

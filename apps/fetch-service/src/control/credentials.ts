@@ -48,7 +48,7 @@ export function claimedUser(authorization: string | undefined): string {
 }
 
 function basicCredentials(authorization: string | undefined): Buffer | undefined {
-  const match = /^basic +([A-Za-z0-9+/=_-]*) *$/i.exec(authorization ?? '');
+  const match = /^basic +([A-Za-z0-9+/=_-]*)$/i.exec(authorization?.trimEnd() ?? '');
   return match ? Buffer.from(match[1] ?? '', 'base64') : undefined;
 }
 

@@ -30,12 +30,10 @@ export function addEvents(app: FastifyInstance, { sessions, events }: ControlCon
         const stream = new PassThrough();
         const send = (text: string) => {
           if (stream.writableLength > maxWaitingBytes) stream.destroy();
-          else stream.write(text);
+          else if (!stream.writableEnded) stream.write(text);
         };
-        const unwatch = events.watch(id, {
-          record: (record) => send(toEvent(record)),
-          end: () => stream.end('event: end\ndata: {}\n\n'),
-        });
+        const end = () => stream.end('event: end\ndata: {}\n\n');
+        const unwatch = events.watch(id, { record: (record) => send(toEvent(record)), end });
         const heartbeat = setInterval(() => send(': alive\n\n'), heartbeatMs);
         stream.once('close', () => {
           readers--;
@@ -43,6 +41,8 @@ export function addEvents(app: FastifyInstance, { sessions, events }: ControlCon
           clearInterval(heartbeat);
         });
         send(': following\n\n');
+        // It may have ended between the first look and the watch.
+        sessions.evidence(id).then(({ session: now }) => now.state !== 'open' && end(), end);
         return reply.type('text/event-stream').header('cache-control', 'no-store').send(stream);
       },
     }),

@@ -1,6 +1,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
 import type { ZodType } from 'zod';
 
+/** Body of a request that shows no credentials: a token fits in many times over. */
+const openBodyBytes = 16 * 1024;
+
 const methods: readonly HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 
 /** What a route's configuration says beside its schema. */
@@ -41,6 +44,7 @@ export function addResource(app: FastifyInstance, url: string, routes: readonly 
       method,
       url,
       config: { isOpen, isProbe },
+      ...(isOpen && { bodyLimit: openBodyBytes }),
       schema: {
         summary,
         ...(body ? { body } : {}),
@@ -51,7 +55,7 @@ export function addResource(app: FastifyInstance, url: string, routes: readonly 
     });
   }
   const known = routes.flatMap(({ method }): HTTPMethods[] => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
-  const open = { config: { isOpen: true, isProbe: true }, schema: { hide: true } };
+  const open = { config: { isOpen: true, isProbe: true }, schema: { hide: true }, bodyLimit: openBodyBytes };
   app.route({
     method: methods.filter((method) => !known.includes(method)),
     url,

@@ -14,13 +14,14 @@ import {
   refusal,
 } from '../../test/fakes.js';
 import { FetchServiceError } from '../errors.js';
-import { createServiceMetrics } from '../metrics.js';
+import { createServiceMetrics } from '../metrics/service-metrics.js';
 import { loadSessionManager, type SessionManager } from '../sessions/session-manager.js';
 import { createSpool } from '../sessions/spool.js';
 import { parseCredentials } from './credentials.js';
 import { createControlServer } from './server.js';
 import { createSessionEvents } from './session-events.js';
 
+let isRetiring = false;
 let app: FastifyInstance;
 let sessions: SessionManager;
 let root: string;
@@ -35,6 +36,7 @@ const authorization = `Basic ${Buffer.from('craft:craft').toString('base64')}`;
 const events = createSessionEvents();
 
 beforeEach(async () => {
+  isRetiring = false;
   root = await mkdtemp(join(tmpdir(), 'waybill-control-'));
   store = memoryStore();
   security = listedSecurity();
@@ -53,7 +55,7 @@ beforeEach(async () => {
     },
     isPermissiveAllowed: false,
     discardBlobs: async () => {},
-    onOver: (_how, id) => events.end(id),
+    onStopped: (id) => events.end(id),
     clock,
     logger: silentLogger,
     security,
@@ -64,6 +66,8 @@ beforeEach(async () => {
     credentials: parseCredentials('craft:craft'),
     spoolRoot: root,
     startedAt: clock.now(),
+    createdCount: async () => sessions.createdCount,
+    isRetiring: () => isRetiring,
     caPem: () => 'PEM',
     checkReady: () => ready(),
     metrics: createServiceMetrics(),

@@ -45,7 +45,10 @@ export async function createControlServer(context: ControlContext): Promise<Fast
   return app;
 }
 
-function addAccounting(app: FastifyInstance, { metrics, logger, onActivity }: ControlContext): void {
+function addAccounting(app: FastifyInstance, { metrics, logger, isRetiring, onActivity }: ControlContext): void {
+  app.addHook('onRequest', async (_request, reply) => {
+    if (isRetiring()) reply.header('connection', 'close');
+  });
   app.addHook('onResponse', async (request, reply) => {
     const { url: path = 'unmatched', config } = request.routeOptions;
     const { method } = request;

@@ -4,7 +4,7 @@ import type { ControlContext } from './context.js';
 import { addResource, route } from './resource.js';
 
 /** `GET /status`, open to everybody. specs/fetch-service.md §2.1 */
-export function addStatus(app: FastifyInstance, { sessions, startedAt, clock }: ControlContext): void {
+export function addStatus(app: FastifyInstance, { sessions, startedAt, createdCount, clock }: ControlContext): void {
   addResource(app, '/status', [
     route({
       method: 'GET',
@@ -16,7 +16,7 @@ export function addStatus(app: FastifyInstance, { sessions, startedAt, clock }: 
         return {
           uptime: seconds(startedAt, now),
           'start-time': toRfc3339(startedAt),
-          'session-count': sessions.createdCount,
+          'session-count': await createdCount(),
           'active-sessions': sessions.live().map((session) => ({
             'session-id': session.id,
             'start-time': toRfc3339(session.createdAt),

@@ -1,8 +1,7 @@
 import { resolve } from 'node:path';
-import { type RuntimeFile, toRfc3339 } from '@waybill/contracts';
+import { type RuntimeFile, type SocketRequest, toRfc3339 } from '@waybill/contracts';
 import { FetchServiceError } from '../errors.js';
-import { openControlSocket } from '../socket/control-socket.js';
-import { type OperationTargets, operate } from '../socket/operations.js';
+import { openControlSocket, type SocketAnswer } from '../socket/control-socket.js';
 import { version } from '../version.js';
 import type { DaemonContext } from './daemon-context.js';
 import { startProfiler } from './profiler.js';
@@ -10,23 +9,26 @@ import { removeRuntimeFile, writeRuntimeFile } from './runtime-file.js';
 import type { ServeOptions } from './serve-options.js';
 import type { Started } from './start-text.js';
 
+/** What these parts are opened with. */
+export type AnnounceContext = Pick<DaemonContext, 'logger' | 'cleanup'>;
+
 /** Opens the local control socket. @returns its path, undefined when a default one is not to be had */
 export async function openSocket(
   { socket }: ServeOptions,
-  context: DaemonContext,
-  targets: OperationTargets,
+  context: AnnounceContext,
+  carryOut: (request: SocketRequest) => Promise<SocketAnswer>,
 ): Promise<string | undefined> {
   return unlessChosen(socket.isChosen, context, async () => {
-    const opened = await openControlSocket(socket.path, (request) => operate(targets, request), context.logger);
+    const opened = await openControlSocket(socket.path, carryOut, context.logger);
     context.cleanup.add('control socket', () => opened.close());
     return opened.path;
   });
 }
 
-/** Starts the profiler when it was asked for. */
-export async function openProfiler({ profilePort }: ServeOptions, { logger, cleanup }: DaemonContext): Promise<void> {
-  if (profilePort === undefined) return;
-  const profiler = await startProfiler(profilePort);
+/** Starts the profiler. @param port undefined = it was not asked for */
+export async function openProfiler(port: number | undefined, { logger, cleanup }: AnnounceContext): Promise<void> {
+  if (port === undefined) return;
+  const profiler = await startProfiler(port);
   cleanup.add('profiler', () => profiler.close());
   logger.info({ url: `http://127.0.0.1:${profiler.port}` }, 'profiles are served');
 }
@@ -34,7 +36,7 @@ export async function openProfiler({ profilePort }: ServeOptions, { logger, clea
 /** Writes the runtime file, last of all: who reads it finds a daemon that is ready. */
 export async function announce(
   { runtimeFile, credentials, isPermissiveAllowed, configDirectory }: ServeOptions,
-  context: DaemonContext,
+  context: AnnounceContext,
   started: Omit<Started, 'runtimeFile'> & { readonly startedAt: Date },
 ): Promise<string | undefined> {
   const content: RuntimeFile = {
@@ -60,7 +62,7 @@ export async function announce(
 /** A default place that is taken or cannot be written costs a convenience and is said; a chosen one stops the start. */
 async function unlessChosen(
   isChosen: boolean,
-  { logger }: DaemonContext,
+  { logger }: AnnounceContext,
   task: () => Promise<string>,
 ): Promise<string | undefined> {
   try {

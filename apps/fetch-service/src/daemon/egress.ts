@@ -1,12 +1,14 @@
 import type { AclConfig, EgressGuard } from '@waybill/contracts';
 import { createEgressGuard } from '@waybill/policy';
-import { ownEndpoints } from './listen.js';
+import { machineAddresses, ownEndpoints } from './listen.js';
 
 /** Keeps the guard of destinations true to the access list and to where we listen ourselves. */
 export interface Egress {
   readonly guard: EgressGuard;
   /** Called when the access list or the machine's interfaces may have changed. */
   refresh(): void;
+  /** Looks for changed interfaces every now and then. @returns ends that */
+  watch(intervalMs: number): () => void;
 }
 
 /** What the guard depends on. */
@@ -21,14 +23,19 @@ export interface EgressSources {
 export function createEgress({ acl, listeners, onChange }: EgressSources): Egress {
   let guard: EgressGuard = { refusalFor: () => 'the service is still starting' };
   let made = '';
-  return {
+  const egress: Egress = {
     get guard() {
       return guard;
+    },
+    watch(intervalMs) {
+      const timer = setInterval(() => egress.refresh(), intervalMs).unref();
+      return () => clearInterval(timer);
     },
     refresh() {
       const own = listeners();
       if (!own) return;
-      const options = { acl: acl(), ownEndpoints: ownEndpoints(own) };
+      const ownAddresses = machineAddresses();
+      const options = { acl: acl(), ownEndpoints: ownEndpoints(own, ownAddresses), ownAddresses };
       // Kept connections are worth keeping: only what differs makes a new guard.
       const key = JSON.stringify(options);
       if (key === made) return;
@@ -37,4 +44,5 @@ export function createEgress({ acl, listeners, onChange }: EgressSources): Egres
       onChange(guard);
     },
   };
+  return egress;
 }

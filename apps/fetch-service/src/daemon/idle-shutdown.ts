@@ -1,6 +1,6 @@
 /** Ends a daemon that nobody uses. specs/fetch-service.md §6.4 */
 export interface IdleShutdown {
-  /** Something happened: the time starts anew. */
+  /** Something happened: the time starts anew. It starts with the first call, so that a slow start is not taken for idleness. */
   touch(): void;
   stop(): void;
 }
@@ -9,18 +9,30 @@ export interface IdleShutdown {
  * @param seconds 0 = never
  * @param hasSessions asked when the time is over: with sessions the daemon stays, until something happens and time passes again
  */
-export function createIdleShutdown(seconds: number, hasSessions: () => boolean, onIdle: () => void): IdleShutdown {
+export function createIdleShutdown(
+  seconds: number,
+  hasSessions: () => boolean | Promise<boolean>,
+  onIdle: () => void,
+): IdleShutdown {
   if (seconds === 0) return { touch() {}, stop() {} };
   // Timers hold at most 2^31-1 ms, which is 24 days.
   const waitMs = Math.min(seconds * 1000, 2 ** 31 - 1);
-  const timer = setTimeout(() => {
-    if (!hasSessions()) onIdle();
-  }, waitMs);
   let isStopped = false;
+  let touches = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const onTime = async () => {
+    const before = touches;
+    // Who cannot say whether there are sessions is not taken for idle.
+    const isUsed = await Promise.resolve(hasSessions()).catch(() => true);
+    if (!isUsed && touches === before && !isStopped) onIdle();
+  };
   return {
     touch() {
+      touches++;
+      if (isStopped) return;
       // `refresh` also starts a timer that has fired.
-      if (!isStopped) timer.refresh();
+      if (timer) timer.refresh();
+      else timer = setTimeout(onTime, waitMs);
     },
     stop() {
       isStopped = true;

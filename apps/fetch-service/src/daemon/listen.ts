@@ -62,13 +62,19 @@ export function localUrl(host: string, port: number): string {
   return `http://${address.includes(':') ? `[${address}]` : address}:${port}`;
 }
 
-/** Every address and port that is ourselves; interfaces come and go, so this is asked again. */
-export function ownEndpoints(
-  listeners: readonly { readonly host: string; readonly port: number }[],
-): { address: string; port: number }[] {
+/** The addresses of this machine; interfaces come and go, so this is asked again. */
+export function machineAddresses(): string[] {
   const addresses = Object.values(networkInterfaces()).flatMap((entries) =>
     (entries ?? []).map(({ address }) => address.replace(/%.*$/, '')),
   );
+  return [...new Set(addresses)].sort();
+}
+
+/** Every address and port that is ourselves. */
+export function ownEndpoints(
+  listeners: readonly { readonly host: string; readonly port: number }[],
+  addresses: readonly string[] = machineAddresses(),
+): { address: string; port: number }[] {
   return listeners.flatMap(({ host, port }) => {
     const own = isWildcard(host) ? [host, '0.0.0.0', '::', '127.0.0.1', '::1', ...addresses] : [host];
     return own.map((address) => ({ address, port }));

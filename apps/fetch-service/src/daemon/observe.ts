@@ -1,10 +1,24 @@
-import type { ExchangeRecord, Logger } from '@waybill/contracts';
-import type { ProxyObserver, ProxyServer } from '@waybill/proxy';
-import type { SecurityLog } from '../logs/security-log.js';
-import type { ServiceMetrics } from '../metrics.js';
+import { type Clock, type ExchangeRecord, type Logger, systemClock } from '@waybill/contracts';
+import type { ProxyObserver } from '@waybill/proxy';
+import { createFailureLimit } from '../logs/failure-limit.js';
+import { type SecurityLog, withoutPort } from '../logs/security-log.js';
+import type { ServiceMetrics } from '../metrics/service-metrics.js';
+
+/** Tells all of them; the proxy keeps what one throws from doing harm. */
+export function observeAll(observers: readonly ProxyObserver[]): ProxyObserver {
+  return {
+    exchangeFinished(event) {
+      for (const observer of observers) observer.exchangeFinished?.(event);
+    },
+    authenticationFailed(event) {
+      for (const observer of observers) observer.authenticationFailed?.(event);
+    },
+  };
+}
 
 /** What the proxy tells of, in the logs. Its texts are redacted already. */
-export function observeProxy(logger: Logger, security: SecurityLog): ProxyObserver {
+export function observeProxy(logger: Logger, security: SecurityLog, clock: Clock = systemClock): ProxyObserver {
+  const failures = createFailureLimit(clock);
   return {
     exchangeFinished(event) {
       const { sessionId: session, method, url, status, durationMs, clientBytes, result, delivery, refusal } = event;
@@ -17,7 +31,9 @@ export function observeProxy(logger: Logger, security: SecurityLog): ProxyObserv
       const fields = { client: address, reason, session: sessionId };
       // Many clients ask without credentials first, to be told that they are wanted.
       if (reason === 'missing') return logger.debug(fields, 'proxy credentials asked for');
-      logger.info(fields, 'proxy credentials refused');
+      const omitted = failures.note(withoutPort(address));
+      if (omitted !== undefined)
+        logger.info(omitted > 0 ? { ...fields, omittedBefore: omitted } : fields, 'proxy credentials refused');
       security.event('WARN', `authn_login_fail:${sessionId ?? ''}`, 'proxy credentials were refused', {
         client_ip: address,
         reason,
@@ -35,17 +51,4 @@ export function countRecords(metrics: ServiceMetrics, records: readonly Exchange
       metrics.bytes(record.result, record.metadata.size);
     } else metrics.recorded(record.kind, record.kind === 'response' ? (record.result ?? 'none') : 'none');
   }
-}
-
-/** Numbers of the moment that are read when somebody asks. */
-export function addGauges(
-  metrics: ServiceMetrics,
-  proxy: Pick<ProxyServer, 'stats'>,
-  liveSessions: () => number,
-): void {
-  metrics.gauge('waybill_sessions_live', 'Sessions that are open or revoked', liveSessions);
-  metrics.gauge('waybill_proxy_connections', 'Client connections of the proxy', () => proxy.stats().connections);
-  metrics.gauge('waybill_proxy_exchanges', 'Exchanges under way', () => proxy.stats().exchanges);
-  metrics.gauge('waybill_proxy_records_waiting', 'Records that wait to become durable', () => proxy.stats().recording);
-  metrics.gauge('waybill_upstream_connections', 'Connections to upstreams', () => proxy.stats().upstream.connections);
 }

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +12,8 @@ import { createIdleShutdown } from './idle-shutdown.js';
 import { allInterfaces, listenError, localUrl, ownEndpoints } from './listen.js';
 import { removeRuntimeFile, writeRuntimeFile } from './runtime-file.js';
 import { prepareSpool } from './spool-directory.js';
+import { lockSpool } from './spool-lock.js';
+import { areBodiesShared } from './storage.js';
 import { upstreamSettings } from './upstream.js';
 
 let directory: string;
@@ -25,22 +27,44 @@ afterEach(async () => {
 });
 
 describe('idle shutdown', () => {
-  it('fires once nothing happened for its time, and only without sessions', () => {
+  it('fires once nothing happened for its time, and only without sessions', async () => {
     vi.useFakeTimers();
     let sessions = 1;
     const onIdle = vi.fn();
     const idle = createIdleShutdown(10, () => sessions > 0, onIdle);
-    vi.advanceTimersByTime(9_000);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(onIdle, 'before it was ready').not.toHaveBeenCalled();
     idle.touch();
-    vi.advanceTimersByTime(9_000);
+    await vi.advanceTimersByTimeAsync(9_000);
+    idle.touch();
+    await vi.advanceTimersByTimeAsync(9_000);
     expect(onIdle).not.toHaveBeenCalled();
-    vi.advanceTimersByTime(1_000);
+    await vi.advanceTimersByTimeAsync(1_000);
     // It came to its end with a session: it stays quiet until something happens.
     sessions = 0;
-    vi.advanceTimersByTime(60_000);
+    await vi.advanceTimersByTimeAsync(60_000);
     expect(onIdle).not.toHaveBeenCalled();
     idle.touch();
-    vi.advanceTimersByTime(10_000);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(onIdle).toHaveBeenCalledTimes(1);
+  });
+
+  it('does not fire when it is used while others are asked for sessions, or when these do not answer', async () => {
+    vi.useFakeTimers();
+    const onIdle = vi.fn();
+    let ask = () => new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 2_000));
+    const idle = createIdleShutdown(10, () => ask(), onIdle);
+    idle.touch();
+    await vi.advanceTimersByTimeAsync(11_000);
+    idle.touch();
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(onIdle).not.toHaveBeenCalled();
+    ask = () => Promise.reject(new Error('gone'));
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(onIdle).not.toHaveBeenCalled();
+    ask = () => Promise.resolve(false);
+    idle.touch();
+    await vi.advanceTimersByTimeAsync(10_000);
     expect(onIdle).toHaveBeenCalledTimes(1);
   });
 
@@ -77,6 +101,37 @@ describe('egress', () => {
     egress.refresh();
     expect(egress.guard.refusalFor('127.0.0.1', 8443)).toBeUndefined();
     expect(egress.guard.refusalFor('127.0.0.1', 9999)).toContain('this service itself');
+  });
+
+  it('lets nobody in at the addresses of this machine, whatever the port', () => {
+    const egress = createEgress({
+      acl: () => undefined,
+      listeners: () => [{ host: '127.0.0.1', port: 9 }],
+      onChange: () => {},
+    });
+    egress.refresh();
+    const own = Object.values(networkInterfaces()).flatMap((entries) => (entries ?? []).map(({ address }) => address));
+    expect(own).not.toEqual([]);
+    for (const address of own)
+      expect(egress.guard.refusalFor(address, 5432)).toMatch(/loopback|link-local|this machine/);
+  });
+
+  it('looks for changes every now and then, until it is told to stop', () => {
+    vi.useFakeTimers();
+    let acl: AclConfig | undefined;
+    const egress = createEgress({
+      acl: () => acl,
+      listeners: () => [{ host: '127.0.0.1', port: 9 }],
+      onChange: () => {},
+    });
+    egress.refresh();
+    const stop = egress.watch(1000);
+    acl = { 'http-proxy': { policy: 'deny', rules: [] } };
+    vi.advanceTimersByTime(1000);
+    expect(egress.guard.refusalFor('203.0.113.9', 443)).toContain('policy is deny');
+    stop();
+    expect(vi.getTimerCount()).toBe(0);
+    vi.useRealTimers();
   });
 
   it('makes a new guard only when something changed: kept connections depend on it', () => {
@@ -198,8 +253,38 @@ describe('the spool', () => {
     const paths = await prepareSpool(root);
     expect((await stat(root)).mode & 0o777).toBe(0o700);
     expect(paths.database).toBe(join(root, '.waybill', 'sessions.db'));
-    await expect(stat(join(root, '.waybill', `probe-${process.pid}`))).rejects.toThrow();
+    await expect(stat(join(root, '.waybill', 'probe'))).rejects.toThrow();
     await prepareSpool(root);
+  });
+
+  it('in a folder where everybody may write is refused', async () => {
+    const root = join(directory, 'open');
+    await mkdir(root);
+    await chmod(root, 0o777);
+    await expect(prepareSpool(root)).rejects.toMatchObject({
+      code: 'FETCH_SPOOL_UNWRITABLE',
+      message: expect.stringContaining('everybody may write there'),
+    });
+    // As in /tmp: others may add, but not replace.
+    await chmod(root, 0o1777);
+    await prepareSpool(root);
+  });
+
+  it('whose inner folder somebody made before us is refused or made private', async () => {
+    const [linked, loose] = [join(directory, 'linked'), join(directory, 'loose')];
+    await mkdir(linked);
+    await mkdir(join(directory, 'elsewhere'));
+    await symlink(join(directory, 'elsewhere'), join(linked, '.waybill'));
+    await expect(prepareSpool(linked)).rejects.toMatchObject({ message: expect.stringContaining('a link to one') });
+    await mkdir(join(loose, '.waybill'), { recursive: true });
+    await chmod(join(loose, '.waybill'), 0o777);
+    await prepareSpool(loose);
+    expect((await stat(join(loose, '.waybill'))).mode & 0o777).toBe(0o700);
+    if (process.getuid?.() !== 0) return;
+    const foreign = join(directory, 'foreign');
+    await mkdir(join(foreign, '.waybill'), { recursive: true });
+    await chown(join(foreign, '.waybill'), 65_534, 65_534);
+    await expect(prepareSpool(foreign)).rejects.toMatchObject({ message: expect.stringContaining('another user') });
   });
 
   it('in the place of a file, or below /proc, cannot be used', async () => {
@@ -227,5 +312,26 @@ describe('cleanup', () => {
     expect(await cleanup.run(logger)).toBe(false);
     expect([done, errors]).toEqual([['third', 'first'], [{ step: 'second', error: 'no' }]]);
     expect(await cleanup.run(logger)).toBe(true);
+  });
+});
+
+describe('whether others may be about to refer to a body', () => {
+  it.each([
+    ['a spool of its own', undefined, undefined, false],
+    ['processes that share a spool', 0, undefined, true],
+    ['a bucket', undefined, 's3://bucket', true],
+    ['processes that share a bucket', 1, 's3://bucket', true],
+  ])('%s', (_name, slot, bodiesUrl, areShared) => {
+    expect(areBodiesShared(slot, bodiesUrl)).toBe(areShared);
+  });
+});
+
+describe('the lock of a spool', () => {
+  it('lets one daemon in at a time', async () => {
+    await prepareSpool(directory);
+    const lock = await lockSpool(directory);
+    await expect(lockSpool(directory)).rejects.toMatchObject({ code: 'FETCH_SPOOL_IN_USE', hint: expect.any(String) });
+    await lock.release();
+    await (await lockSpool(directory)).release();
   });
 });

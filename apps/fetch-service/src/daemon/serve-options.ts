@@ -1,4 +1,5 @@
 import type { ControlCredentials } from '../control/credentials.js';
+import type { GcSettings } from '../gc/gc-settings.js';
 import type { Verbosity } from '../logs/service-logger.js';
 
 /** Where a server listens. */
@@ -21,15 +22,29 @@ export interface ServeOptions {
   readonly certificate: { readonly certFile: string; readonly keyFile: string } | undefined;
   readonly isPermissiveAllowed: boolean;
   readonly verbosity: Verbosity;
+  /** Processes that serve. */
+  readonly processes: number;
   /** 0 = never. */
   readonly idleShutdownSeconds: number;
+  /** How long the service goes on after it was told to stop, saying that it is not ready. */
+  readonly drainSeconds: number;
+  /** How long exchanges may go on after it stopped listening. */
+  readonly graceSeconds: number;
   readonly logFile: string | undefined;
   readonly securityLogFile: string | undefined;
   readonly socket: { readonly path: string; readonly isChosen: boolean };
   readonly runtimeFile: { readonly path: string; readonly isChosen: boolean };
   /** undefined: SQLite in the spool. */
   readonly databaseUrl: string | undefined;
+  /** As `openBlobStore` takes it; undefined: files in the spool. */
+  readonly bodiesUrl: string | undefined;
+  /** Bounds of each process; undefined = the proxy's defaults. */
+  readonly maxConnections: number | undefined;
+  readonly maxExchanges: number | undefined;
+  readonly gc: GcSettings;
   readonly upstreamCaFiles: readonly string[];
   /** undefined = no profiler. */
   readonly profilePort: number | undefined;
+  /** Where each process writes a profile of its whole life; undefined = nowhere. */
+  readonly profileDirectory: string | undefined;
 }

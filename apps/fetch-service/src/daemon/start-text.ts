@@ -30,6 +30,7 @@ export function startText(options: ServeOptions, started: Started): string {
     ['control socket', started.socketPath ?? 'none'],
     ['runtime file', started.runtimeFile ?? 'none'],
     ['log', options.logFile ?? 'standard error'],
+    ['processes', options.processes > 1 ? String(options.processes) : undefined],
     ['sessions', started.resumedSessions > 0 ? `${started.resumedSessions} taken over` : undefined],
     ['stops', options.idleShutdownSeconds > 0 ? `after ${options.idleShutdownSeconds} s without use` : undefined],
   ];

@@ -1,13 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
+import { removeLeftBy } from './left-by.js';
 
 /**
  * Replaces a file so that readers, and a machine that loses power, see the old or the new content and nothing between.
  * @param mode permission bits of the new file
  */
 export async function writeAtomically(path: string, content: string | Uint8Array, mode: number): Promise<void> {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.new`;
+  await removeLeftBy(dirname(path), { prefix: `${basename(path)}.`, suffix: '.new' });
+  const temporary = `${path}.${process.pid}-${randomBytes(6).toString('hex')}.new`;
   try {
     const file = await open(temporary, 'wx', mode);
     try {

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { type Clock, redactText, systemClock, toRfc3339 } from '@waybill/contracts';
 import { version } from '../version.js';
+import { createFailureLimit } from './failure-limit.js';
 
 /** Severity as the security log spells it. */
 export type SecurityLevel = 'INFO' | 'WARN' | 'CRITICAL';
@@ -24,14 +25,20 @@ export interface SecurityLog {
   event(level: SecurityLevel, name: string, description: string, facts?: SecurityFacts): void;
 }
 
+/** How names of events begin of which a stranger can cause as many as it likes. */
+const failedLogin = 'authn_login_fail:';
+
 /** Drops everything. */
 export const silentSecurityLog: SecurityLog = { event() {} };
 
 /** @param write takes one line with its newline */
 export function createSecurityLog(write: (line: string) => void, clock: Clock = systemClock): SecurityLog {
   const host = hostname();
+  const failures = createFailureLimit(clock);
   return {
     event(level, name, description, facts = {}) {
+      const omitted = name.startsWith(failedLogin) ? failures.note(withoutPort(facts.client_ip ?? '')) : 0;
+      if (omitted === undefined) return;
       const cleaned = Object.fromEntries(
         Object.entries(facts).flatMap(([key, value]) => (value === undefined ? [] : [[key, clean(value)]])),
       );
@@ -44,6 +51,7 @@ export function createSecurityLog(write: (line: string) => void, clock: Clock = 
         event: clean(name),
         description: clean(description),
         ...cleaned,
+        ...(omitted > 0 && { omitted_before: omitted }),
         version,
         node_version: process.version,
       };
@@ -52,7 +60,14 @@ export function createSecurityLog(write: (line: string) => void, clock: Clock = 
   };
 }
 
+const longestText = 4000;
+
 /** Names of users and agents come from whoever connects. */
 function clean(text: string): string {
-  return redactText(text).slice(0, 4000);
+  return redactText(text.slice(0, 2 * longestText)).slice(0, longestText);
+}
+
+/** Each attempt may come from another port. */
+export function withoutPort(address: string): string {
+  return /^\[(.*)\](?::\d+)?$/.exec(address)?.[1] ?? address.replace(/^([^:]*):\d+$/, '$1');
 }

@@ -28,6 +28,7 @@ const optionalMetadata: readonly (keyof ArtifactMetadata)[] = [
   'content-id',
   'requested-channel',
   'effective-channel',
+  'not-kept',
   'purl',
 ];
 
@@ -98,17 +99,19 @@ function exchange(record: ExchangeRequestRecord & ExchangeResponseRecord) {
   };
 }
 
+/** The record's own: what becomes text at once is not worth a copy, of which a report would make a million. */
 function toHeaders(headers: Readonly<Record<string, readonly string[]>>): Record<string, string[]> {
-  return Object.fromEntries(Object.entries(headers).map(([name, values]) => [name, [...values]]));
+  return headers as Record<string, string[]>;
 }
 
 function toInspections(inspections: RecordedInspections): Record<string, ReportInspection> {
-  return Object.fromEntries(
-    Object.entries(inspections).map(([id, { opinion, reason, annotations }]) => {
-      const hasAnnotations = annotations !== undefined && Object.keys(annotations).length > 0;
-      return [id, { opinion, reason, ...(hasAnnotations ? { annotations: { ...annotations } } : {}) }];
-    }),
-  );
+  const report: Record<string, ReportInspection> = {};
+  for (const [id, inspection] of Object.entries(inspections)) {
+    const { opinion, reason, annotations } = inspection;
+    const isBare = annotations === undefined || Object.keys(annotations).length === 0;
+    report[id] = isBare ? { opinion, reason } : (inspection as ReportInspection);
+  }
+  return report;
 }
 
 function withoutEmpty(metadata: ArtifactMetadata): ArtifactMetadata {

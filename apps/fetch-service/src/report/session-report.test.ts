@@ -125,6 +125,44 @@ describe('vouching chains', () => {
     expect(await chainsOf(store, sha('3'))).toEqual(['four < three']);
   });
 
+  it('are those of the artifact, also where another one has led through the same ring', async () => {
+    const store = memoryStore();
+    await store.record([
+      download(session.id, sha('1'), { vouchedBy: [indexLink(sha('2'), 'two')] }),
+      download(session.id, sha('2'), { vouchedBy: [indexLink(sha('3'), 'three')] }),
+      download(session.id, sha('3'), { vouchedBy: [indexLink(sha('2'), 'two')] }),
+      download(session.id, sha('4'), { vouchedBy: [indexLink(sha('2'), 'two')] }),
+    ]);
+    const found: string[] = [];
+    for await (const artifact of reportArtifacts({ store, session })) {
+      found.push(artifact['vouched-by'].map((chain) => chain.map(({ name }) => name).join(' < ')).join());
+    }
+    expect(found).toEqual(['two < three < two', 'three < two', 'two < three', 'two < three < two']);
+  });
+
+  it('of thousands of artifacts with the same voucher are found once', async () => {
+    const store = memoryStore();
+    let asked = 0;
+    const counting = {
+      ...store,
+      artifact(id: string, sha256: string) {
+        asked++;
+        return store.artifact(id, sha256);
+      },
+    };
+    await store.record([
+      download(session.id, sha('a'), { vouchedBy: [{ kind: 'key', id: 'AA', name: 'Key A' }] }),
+      ...Array.from({ length: 300 }, (_, n) =>
+        download(session.id, n.toString(16).padStart(64, '0'), { vouchedBy: [indexLink(sha('a'), 'Packages')] }),
+      ),
+    ]);
+    const names = new Set<string>();
+    for await (const artifact of reportArtifacts({ store: counting, session }))
+      names.add(artifact['vouched-by'].map((chain) => chain.map(({ name }) => name).join(' < ')).join());
+    expect([...names]).toEqual(['Packages < Key A', 'Key A']);
+    expect(asked).toBe(1);
+  });
+
   it('stay bounded when every index has many of the next', async () => {
     const store = memoryStore();
     const level = (n: number, i: number) => `${n.toString(16)}${i.toString(16)}`.padStart(64, '0');

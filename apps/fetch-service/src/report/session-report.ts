@@ -1,8 +1,8 @@
 import {
   type ReportArtifact,
-  type SessionRecord,
   type SessionReport,
   type SessionStore,
+  type SessionSummary,
   toRfc3339,
 } from '@waybill/contracts';
 import { generator } from '../version.js';
@@ -14,7 +14,7 @@ export type ReportHeader = Omit<SessionReport, 'artifacts' | 'refusals' | 'failu
 
 /** What a report is made of. */
 export interface ReportSource {
-  readonly session: SessionRecord;
+  readonly session: SessionSummary;
   readonly store: Pick<SessionStore, 'artifact' | 'artifacts' | 'refusals' | 'responses'>;
   /** The session's inspectors in execution order. */
   readonly inspectorIds: readonly string[];
@@ -50,7 +50,9 @@ export async function* reportArtifacts(
   const { store, session } = source;
   const chains = createVouchChains(store, session.id);
   for await (const artifact of store.artifacts(session.id)) {
-    yield toReportArtifact(artifact, await chains.of(artifact.vouchedBy, artifact.metadata.sha256));
+    const vouchedBy = chains.of(artifact.vouchedBy, artifact.metadata.sha256);
+    // Mostly known, and then not worth a turn of the event loop.
+    yield toReportArtifact(artifact, vouchedBy instanceof Promise ? await vouchedBy : vouchedBy);
   }
 }
 
@@ -59,17 +61,11 @@ export async function* reportArtifacts(
  * as they are. specs/fetch-service.md §2.7
  */
 export async function* sessionReportText(source: ReportSource): AsyncGenerator<string> {
-  yield* gathered(pieces(source));
-}
-
-async function* pieces(source: ReportSource): AsyncGenerator<string> {
   const { store, session } = source;
-  const header = JSON.stringify(reportHeader(source));
-  yield header.slice(0, -1);
-  yield* list('artifacts', reportArtifacts(source));
-  yield* list('refusals', refusals(source, 'refusal'));
-  yield* list('failures', refusals(source, 'failure'));
-  yield* list('responses', mapped(store.responses(session.id), toReportResponse));
+  yield* list(JSON.stringify(reportHeader(source)).slice(0, -1), 'artifacts', reportArtifacts(source));
+  yield* list('', 'refusals', refusals(source, 'refusal'));
+  yield* list('', 'failures', refusals(source, 'failure'));
+  yield* list('', 'responses', mapped(store.responses(session.id), toReportResponse));
   yield '}\n';
 }
 
@@ -81,24 +77,15 @@ async function* mapped<From, To>(items: AsyncIterable<From>, map: (item: From) =
   for await (const item of items) yield map(item);
 }
 
-async function* list(name: string, items: AsyncIterable<unknown>): AsyncGenerator<string> {
-  yield `,\n${JSON.stringify(name)}:[`;
+async function* list(before: string, name: string, items: AsyncIterable<unknown>): AsyncGenerator<string> {
+  let waiting = `${before},\n${JSON.stringify(name)}:[`;
   let separator = '\n';
   for await (const item of items) {
-    yield separator + JSON.stringify(item);
+    waiting += separator + JSON.stringify(item);
     separator = ',\n';
+    if (waiting.length < chunkCharacters) continue;
+    yield waiting;
+    waiting = '';
   }
-  yield ']';
-}
-
-async function* gathered(parts: AsyncIterable<string>): AsyncGenerator<string> {
-  let waiting = '';
-  for await (const part of parts) {
-    waiting += part;
-    if (waiting.length >= chunkCharacters) {
-      yield waiting;
-      waiting = '';
-    }
-  }
-  if (waiting) yield waiting;
+  yield `${waiting}]`;
 }

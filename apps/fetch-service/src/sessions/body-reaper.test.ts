@@ -4,11 +4,16 @@ import { createBodyReaper } from './body-reaper.js';
 
 const graceMs = 60_000;
 
-function setUp() {
+function setUp(how: Partial<Parameters<typeof createBodyReaper>[0]> = {}) {
   const store = memoryStore();
   const blobs = memoryBlobs();
   const clock = movableClock();
-  return { store, blobs, clock, reaper: createBodyReaper({ blobs, store, clock, graceMs }) };
+  return {
+    store,
+    blobs,
+    clock,
+    reaper: createBodyReaper({ blobs, store, clock, graceMs, isShared: false, keepsUnneeded: false, ...how }),
+  };
 }
 
 async function stored(blobs: ReturnType<typeof memoryBlobs>, text: string): Promise<string> {
@@ -48,6 +53,18 @@ describe('discarding bodies', () => {
     expect(blobs.bodies.has(twice)).toBe(true);
   });
 
+  it('keeps what another session is about to reuse', async () => {
+    const { reaper, blobs, store } = setUp();
+    const reused = await stored(blobs, 'reused');
+    expect(await reaper.blobs.resolve({ algorithm: 'sha256', hex: reused })).toBe(reused);
+    await reaper.discard([reused]);
+    expect(blobs.bodies.has(reused)).toBe(true);
+    await reaper.record([download('s', reused)]);
+    await store.deleteSession('s');
+    await reaper.discard([reused]);
+    expect(blobs.bodies.has(reused)).toBe(false);
+  });
+
   it('does not wait for ever for a download that failed', async () => {
     const { reaper, blobs, clock } = setUp();
     const failed = await stored(reaper.blobs as typeof blobs, 'failed');
@@ -61,11 +78,12 @@ describe('discarding bodies', () => {
     const body = await stored(blobs, 'again');
     let isRemoving = false;
     const remove = blobs.delete;
-    blobs.delete = async (sha256) => {
+    blobs.delete = async (sha256, options) => {
       isRemoving = true;
       await new Promise((resolve) => setTimeout(resolve, 5));
-      await remove(sha256);
+      const removed = await remove(sha256, options);
       isRemoving = false;
+      return removed;
     };
     const removing = reaper.discard([body]);
     const writer = reaper.blobs.create();
@@ -74,6 +92,34 @@ describe('discarding bodies', () => {
     expect(isRemoving).toBe(false);
     await removing;
     expect(blobs.bodies.has(info.digests.sha256)).toBe(true);
+  });
+
+  it('keeps a body whose record becomes durable while the store is asked', async () => {
+    const { reaper, store, blobs } = setUp();
+    const body = await stored(reaper.blobs as typeof blobs, 'just in time');
+    const { referenced } = store;
+    store.referenced = async (names) => {
+      const answer = await referenced(names);
+      await reaper.record([download('s', body)]);
+      return answer;
+    };
+    await reaper.discard([body]);
+    expect(blobs.bodies.has(body)).toBe(true);
+  });
+
+  it('leaves alone what another process used lately, and what is kept for reuse', async () => {
+    const removed: unknown[] = [];
+    for (const how of [{ isShared: true }, { isShared: false }, { keepsUnneeded: true }]) {
+      const { reaper, blobs } = setUp(how);
+      const body = await stored(blobs, 'x');
+      const remove = blobs.delete;
+      blobs.delete = (sha256, options) => {
+        removed.push(options);
+        return remove(sha256, options);
+      };
+      await reaper.discard([body]);
+    }
+    expect(removed).toEqual([{ unusedSince: expect.any(Date) }, {}]);
   });
 
   it('goes on after a failure', async () => {

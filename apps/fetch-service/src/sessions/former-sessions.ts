@@ -19,6 +19,10 @@ export class FormerSessions {
     if (this.#byId.size > maxRemembered && !oldest.done) this.#byId.delete(oldest.value);
   }
 
+  forget(id: string): void {
+    this.#byId.delete(id);
+  }
+
   get(id: string): Former | undefined {
     return this.#byId.get(id);
   }

@@ -1,43 +1,39 @@
-import {
-  type ActiveSession,
-  type ExchangeLimits,
-  type InspectorsConfig,
-  limitsSchema,
-  type SessionInspectors,
-  type SessionRecord,
-} from '@waybill/contracts';
+import type { ActiveSession, SessionState, SessionSummary } from '@waybill/contracts';
+import type { BoundConfiguration } from './bound-configurations.js';
 import type { SessionSecrets } from './secrets.js';
 
-/** A session that has not ended: its record, what the proxy needs of it, and the switch that stops its transfers. */
-export class LiveSession {
-  readonly active: ActiveSession;
-  readonly #stop = new AbortController();
-  #record: SessionRecord;
-  #isOpen: boolean;
+/** What the proxy needs of a session beside its record. */
+export interface SessionParts {
+  readonly configuration: BoundConfiguration;
+  readonly secrets: SessionSecrets;
+  readonly touch: () => void;
+}
 
-  constructor(
-    record: SessionRecord,
-    parts: { inspectors: SessionInspectors; config: InspectorsConfig; secrets: SessionSecrets; touch: () => void },
-  ) {
+const rank: Readonly<Record<SessionState, number>> = { open: 0, revoked: 1, expired: 2, ended: 2 };
+
+/**
+ * A session that has not ended: its record and the switch that stops its transfers. What exchanges need is made ready when the
+ * first one asks: a process of several knows all sessions and may never serve most of them.
+ */
+export class LiveSession {
+  readonly #stop = new AbortController();
+  readonly #prepare: () => Promise<SessionParts>;
+  #record: SessionSummary;
+  #isOpen: boolean;
+  #active: Promise<ActiveSession> | undefined;
+
+  constructor(record: SessionSummary, prepare: () => Promise<SessionParts>) {
     this.#record = record;
+    this.#prepare = prepare;
     this.#isOpen = record.state === 'open';
     if (!this.#isOpen) this.#stop.abort();
-    this.active = {
-      id: record.id,
-      policy: record.policy,
-      signal: this.#stop.signal,
-      inspectors: parts.inspectors,
-      limits: exchangeLimits(parts.config),
-      credentialFor: (url) => parts.secrets.credentialFor(url),
-      touch: parts.touch,
-    };
   }
 
   get id(): string {
     return this.#record.id;
   }
 
-  get record(): SessionRecord {
+  get record(): SessionSummary {
     return this.#record;
   }
 
@@ -46,28 +42,42 @@ export class LiveSession {
     return this.#isOpen;
   }
 
+  /** What the proxy is given. @throws errors of the store; the next call tries again */
+  active(): Promise<ActiveSession> {
+    this.#active ??= this.#activate();
+    return this.#active;
+  }
+
   /** Ends every transfer at once and lets no new one begin (promise 3). */
   stop(): void {
     this.#isOpen = false;
     this.#stop.abort();
   }
 
-  /** Takes over what the store says after a change of state. */
-  update(record: SessionRecord): void {
+  /** Takes over what the store says after a change of state. What was read before a later change is left out. */
+  update(record: SessionSummary): void {
+    if (rank[record.state] < rank[this.#record.state]) return;
     this.#record = record;
+    if (record.state !== 'open') this.stop();
   }
-}
 
-/** Limits in the proxy's spelling. */
-export function exchangeLimits(config: InspectorsConfig): ExchangeLimits {
-  const limits = config.limits ?? limitsSchema.parse({});
-  return {
-    inspectedRequestBytes: limits['inspected-request-bytes'],
-    artifactBytes: limits['artifact-bytes'],
-    inspectionTimeoutMs: limits['inspection-timeout-ms'],
-    earlyHeadersAfterMs: limits['early-headers-after-ms'],
-    hold: limits.hold,
-    upstreamConnectTimeoutMs: limits['upstream-connect-timeout-ms'],
-    upstreamIdleTimeoutMs: limits['upstream-idle-timeout-ms'],
-  };
+  async #activate(): Promise<ActiveSession> {
+    try {
+      const { configuration, secrets, touch } = await this.#prepare();
+      const { inspectors, limits, requestPolicy } = configuration;
+      return {
+        id: this.id,
+        policy: this.#record.policy,
+        signal: this.#stop.signal,
+        inspectors,
+        limits,
+        requestPolicy,
+        credentialFor: (url) => secrets.credentialFor(url),
+        touch,
+      };
+    } catch (cause) {
+      this.#active = undefined;
+      throw cause;
+    }
+  }
 }

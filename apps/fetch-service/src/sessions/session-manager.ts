@@ -3,24 +3,27 @@ import type {
   AuthenticationFailure,
   Clock,
   InspectorsConfig,
-  JsonObject,
   Logger,
   SessionAuthority,
   SessionInspectors,
   SessionPolicy,
   SessionRecord,
   SessionStore,
+  SessionSummary,
 } from '@waybill/contracts';
-import { FetchServiceError, messageOf } from '../errors.js';
+import { FetchServiceError, messageOf, unknownSession } from '../errors.js';
 import type { SecurityLog } from '../logs/security-log.js';
 import type { ReportSource } from '../report/session-report.js';
-import { FormerSessions } from './former-sessions.js';
+import { type BoundConfigurations, createBoundConfigurations } from './bound-configurations.js';
 import { KeyedQueue } from './keyed-queue.js';
-import { LiveSession } from './live-session.js';
-import { knownSecrets, lostSecrets, parseSecrets, type SessionSecrets } from './secrets.js';
+import type { LiveSession } from './live-session.js';
+import type { SecretSeal } from './secret-seal.js';
+import { knownSecrets, parseSecrets } from './secrets.js';
+import { bodiesOf } from './session-bodies.js';
+import { SessionDirectory } from './session-directory.js';
+import { createSessionPreparation, type SessionPreparation } from './session-preparation.js';
 import { SessionTimers } from './session-timers.js';
 import type { Spool } from './spool.js';
-import { bindStored } from './stored-inspectors.js';
 import {
   createSessionId,
   createToken,
@@ -39,14 +42,23 @@ export interface SessionManagerOptions {
   readonly configuration: { forSession(sections?: unknown): Promise<InspectorsConfig> };
   /** Whether permissive sessions may be created (`--permissive-mode`). */
   readonly isPermissiveAllowed: boolean;
+  /** Whether other processes or replicas work on the same store. */
+  readonly isShared?: boolean | undefined;
+  /** Keeps secrets with their sessions; without one they live and die with this process. */
+  readonly seal?: SecretSeal | undefined;
   /** Drops bodies that no kept session refers to any more. */
   readonly discardBlobs: (sha256s: readonly string[]) => Promise<void>;
   /** Resolves when the session's exchanges have recorded how they ended; bounded. */
   readonly settle?: ((sessionId: string) => Promise<void>) | undefined;
+  /** Stops and settles a session in the other processes of this daemon; bounded. */
+  readonly stopElsewhere?: ((sessionId: string) => Promise<void>) | undefined;
   /** Called for each request of a session and each change of state. */
   readonly onActivity?: (() => void) | undefined;
-  readonly onCreated?: ((policy: SessionPolicy) => void) | undefined;
+  readonly onCreated?: ((session: SessionSummary) => void) | undefined;
+  /** This process moved a session to another state. */
   readonly onOver?: ((how: 'revoked' | 'expired' | 'ended', sessionId: string) => void) | undefined;
+  /** A session takes no more downloads, whoever stopped it. May be called again. */
+  readonly onStopped?: ((sessionId: string) => void) | undefined;
   readonly clock: Clock;
   readonly random?: Randomness | undefined;
   readonly logger: Logger;
@@ -72,103 +84,115 @@ const maxTimeoutSeconds = 10 * 365 * 24 * 60 * 60;
 const noToken = digestToken('');
 
 /**
- * Owns the sessions of this process: who may use the proxy, until when, and what becomes of their evidence. State lies in the
- * store; what is only here are abort signals, timers, bound inspectors and secrets.
+ * The sessions as one process sees them: who may use the proxy, until when, and what becomes of their evidence. State lies in
+ * the store, where moves are atomic and tell who made them; what is only here are abort signals, timers, bound inspectors and
+ * opened secrets.
  */
 export class SessionManager implements SessionAuthority {
   readonly #options: SessionManagerOptions;
   readonly #random: Randomness;
-  readonly #live = new Map<string, LiveSession>();
-  readonly #former = new FormerSessions();
+  readonly #configurations: BoundConfigurations;
+  readonly #preparation: SessionPreparation;
+  readonly #directory: SessionDirectory;
   readonly #timers: SessionTimers;
   readonly #queue = new KeyedQueue();
   #created = 0;
 
-  /** Use {@link loadSessionManager}, which takes over the sessions of an earlier process. */
+  /** Use {@link loadSessionManager}, which takes over the sessions that the store holds. */
   constructor(options: SessionManagerOptions) {
+    const { store, inspectors, clock, logger, isShared = false } = options;
     this.#options = options;
     this.#random = options.random ?? systemRandomness;
-    this.#timers = new SessionTimers(() => options.clock.now().getTime());
+    this.#configurations = createBoundConfigurations(inspectors, logger);
+    this.#preparation = createSessionPreparation({
+      configurations: this.#configurations,
+      seal: options.seal,
+      touch: () => options.onActivity?.(),
+      logger,
+    });
+    const now = () => clock.now().getTime();
+    this.#timers = new SessionTimers(now);
+    this.#directory = new SessionDirectory({
+      store,
+      isShared,
+      now,
+      prepare: (record) => this.#preparation.ofStored(record),
+      onAdded: (session) => this.#timers.arm(session.id, session.record.expiresAt, () => this.#onDue(session)),
+      onRemoved: (id) => this.#timers.clear(id),
+      onDeleted: (id) => this.#removeFiles(id),
+      onStopped: (id) => options.onStopped?.(id),
+      onFault: (cause) => logger.warn({ error: messageOf(cause) }, 'a session could not be read; tried again'),
+    });
   }
 
-  /** Sessions created since start. */
+  /** Sessions created by this process since it started. */
   get createdCount(): number {
     return this.#created;
   }
 
-  /** Sessions that are open or revoked but not ended, oldest first. */
-  live(): readonly SessionRecord[] {
-    return [...this.#live.values()].map(({ record }) => record);
+  /** Sessions that are open or revoked but not ended. */
+  live(): readonly SessionSummary[] {
+    return this.#directory.all().map(({ record }) => record);
   }
 
-  /** Takes over sessions that an earlier process left open or revoked; those whose time ran out meanwhile expire. */
+  /** Takes over sessions that are open or revoked; those whose time ran out meanwhile expire. */
   async load(): Promise<void> {
-    const { store, logger } = this.#options;
-    for (const record of await store.listSessions(['open', 'revoked'])) {
-      const { config, inspectors } = bindStored(record, this.#options.inspectors, logger);
-      this.#adopt(record, config, lostSecrets(record.secretPatterns), inspectors);
-      const lost = record.secretPatterns.length;
-      logger.info({ session: record.id, state: record.state, lostSecrets: lost }, 'session taken over');
-    }
+    await this.#directory.open();
+    // Not for the first session to wait for, but before it as a rule.
+    setImmediate(() => void this.#warm());
   }
 
   async authenticate(id: string, token: string): Promise<ActiveSession | AuthenticationFailure> {
-    const session = this.#live.get(id);
+    const session = await this.#directory.find(id);
     if (!session) return this.#failureOf(id, token);
     if (!isToken(token, session.record.tokenDigest)) return 'wrong-token';
-    if (session.isOpen) return session.active;
+    if (session.isOpen) return this.#activate(session);
     this.#reused(id, 'revoked');
     return 'revoked';
   }
 
   /** @throws FetchServiceError FETCH_POLICY_INVALID, FETCH_SECRET_INVALID, FETCH_REQUEST_INVALID */
   async create(wanted: NewSession): Promise<{ readonly id: string; readonly token: string }> {
-    const { store, configuration, clock, logger, security } = this.#options;
+    const { store, configuration, seal, clock, logger, security } = this.#options;
     if (wanted.policy === 'permissive' && !this.#options.isPermissiveAllowed) {
       throw new FetchServiceError('FETCH_POLICY_INVALID', 'Invalid session policy');
     }
-    const secrets = knownSecrets(parseSecrets(wanted.secrets));
-    const config = await configuration.forSession(wanted.sections);
+    const secrets = parseSecrets(wanted.secrets);
+    const known = knownSecrets(secrets);
+    // Inspectors that cannot be bound must fail the request, not the first download.
+    const bound = this.#configurations.bind(await configuration.forSession(wanted.sections));
     const seconds = Math.min(wanted.timeoutSeconds || defaultTimeoutSeconds, maxTimeoutSeconds);
     const token = wanted.token ?? createToken(this.#random);
+    const id = await this.#freeId(wanted.id);
     const createdAt = clock.now();
     const record: SessionRecord = {
-      id: await this.#freeId(wanted.id),
+      id,
       tokenDigest: digestToken(token),
       policy: wanted.policy,
       state: 'open',
       createdAt,
       expiresAt: new Date(createdAt.getTime() + seconds * 1000),
-      configuration: JSON.parse(JSON.stringify(config)) as JsonObject,
-      secretPatterns: secrets.patterns,
+      configuration: bound.json,
+      secretPatterns: known.patterns,
+      sealedSecrets: seal?.seal(id, secrets),
     };
-    // Inspectors that cannot be bound must fail the request, not the first download.
-    const inspectors = this.#options.inspectors.bind(config);
     await store.createSession(record);
-    this.#adopt(record, config, secrets, inspectors);
+    this.#directory.add(record, this.#preparation.of(bound, known));
     this.#created++;
-    this.#options.onCreated?.(record.policy);
+    this.#options.onCreated?.(record);
     this.#options.onActivity?.();
-    logger.info(
-      { session: record.id, timeoutSeconds: seconds, secrets: secrets.patterns.length },
-      `create ${record.policy} session`,
-    );
-    security.event('INFO', `authn_token_created:${record.id}`, 'a session was created', {
-      token_type: 'FETCH_SERVICE_SESSION',
-    });
-    return { id: record.id, token };
+    logger.info({ session: id, timeoutSeconds: seconds, secrets: secrets.length }, `create ${record.policy} session`);
+    security.event('INFO', `authn_token_created:${id}`, 'a session was created', sessionToken);
+    return { id, token };
   }
 
   /** Stops the session's transfers and lets nobody in any more. @throws FetchServiceError FETCH_SESSION_UNKNOWN, FETCH_TOKEN_WRONG */
-  async revoke(id: string, token: string): Promise<SessionRecord> {
-    const session = this.#live.get(id);
+  async revoke(id: string, token: string): Promise<SessionSummary> {
+    const session = await this.#directory.find(id);
     if (!isToken(token, session?.record.tokenDigest ?? noToken) || !session) {
       throw session ? new FetchServiceError('FETCH_TOKEN_WRONG', 'invalid session token') : unknownSession();
     }
-    return this.#queue.run(id, async () => {
-      if (this.#live.get(id) !== session) throw unknownSession();
-      return this.#revokeLive(session);
-    });
+    return this.#queue.run(id, () => this.#revokeLive(session));
   }
 
   /** The report of a session that takes no more downloads. @throws FetchServiceError FETCH_SESSION_UNKNOWN, FETCH_SESSION_OPEN */
@@ -181,118 +205,126 @@ export class SessionManager implements SessionAuthority {
 
   /** What is recorded of a session in any state. @throws FetchServiceError FETCH_SESSION_UNKNOWN */
   async evidence(id: string): Promise<ReportSource> {
-    const live = this.#live.get(id);
-    const record = live?.record ?? (isSessionId(id) ? await this.#options.store.getSession(id) : undefined);
-    if (!record) throw unknownSession();
-    return this.#sourceOf(record, live);
+    return this.#sourceOf(await this.#stored(id));
   }
 
   /** Writes the spool files and ends the session; revoking first is not required. @throws FetchServiceError FETCH_SESSION_UNKNOWN, FETCH_SPOOL_WRITE_FAILED */
   async end(id: string): Promise<void> {
     await this.#queue.run(id, async () => {
-      const live = this.#live.get(id);
-      const record = live?.record ?? (isSessionId(id) ? await this.#options.store.getSession(id) : undefined);
-      if (!record || record.state === 'ended') throw unknownSession();
+      const record = await this.#stored(id);
+      if (record.state === 'ended') throw unknownSession();
       // An expired session keeps its state, and its report, until its resources are deleted.
-      if (record.state === 'expired') return this.#options.spool.write(this.#sourceOf(record, undefined));
-      if (live?.record.state === 'open') await this.#revokeLive(live);
-      await this.#finish(live?.record ?? record, 'ended');
+      if (record.state === 'expired') return this.#options.spool.write(this.#sourceOf(record));
+      const live = await this.#directory.find(id);
+      if (record.state === 'open' && live) await this.#revokeLive(live);
+      await this.#finish(await this.#stored(id));
     });
   }
 
-  /** Removes files, records and unshared bodies of a session that is over; absent is fine. @throws FetchServiceError FETCH_SESSION_LIVE */
-  async deleteResources(id: string): Promise<void> {
+  /**
+   * Removes files, records and unshared bodies of a session that is over; absent is fine.
+   * @param options.keepsReports leaves the report files in the spool
+   * @throws FetchServiceError FETCH_SESSION_LIVE
+   */
+  async deleteResources(id: string, { keepsReports = false } = {}): Promise<void> {
     if (!isSessionId(id)) return;
     await this.#queue.run(id, async () => {
       const { store, spool, logger, security } = this.#options;
-      const record = this.#live.get(id)?.record ?? (await store.getSession(id));
+      const record = await store.getSession(id);
       if (record?.state === 'open' || record?.state === 'revoked') {
         throw new FetchServiceError('FETCH_SESSION_LIVE', 'session is not finished');
       }
       const bodies = record ? await bodiesOf(store, id) : [];
+      // The record goes last: without it nobody would come back for files that a crash left.
+      await (keepsReports ? spool.removeBodies(id) : spool.remove(id));
       await store.deleteSession(id);
-      await spool.remove(id);
       await this.#options.discardBlobs(bodies);
       logger.info({ session: id, bodies: bodies.length }, 'resources deleted');
-      if (record)
-        security.event('INFO', `authn_token_delete:${id}`, 'a session and its resources were deleted', {
-          token_type: 'FETCH_SERVICE_SESSION',
-        });
+      if (record) {
+        const text = 'a session and its resources were deleted';
+        security.event('INFO', `authn_token_delete:${id}`, text, sessionToken);
+      }
     });
+  }
+
+  /** Ends a session's transfers in this process because another one revokes it; resolves when they are recorded. */
+  async stop(id: string): Promise<void> {
+    this.#directory.get(id)?.stop();
+    this.#options.onStopped?.(id);
+    await this.#options.settle?.(id);
+  }
+
+  /** Reads a session anew: another process says that it changed. */
+  refresh(id: string): Promise<void> {
+    return this.#directory.refresh(id);
   }
 
   /** Stops timers; sessions stay as they are for the next process. */
   async close(): Promise<void> {
     this.#timers.clearAll();
+    await this.#directory.close();
     await this.#queue.idle();
   }
 
-  async #revokeLive(session: LiveSession): Promise<SessionRecord> {
-    const { store, clock, logger, security, settle } = this.#options;
-    const wasOpen = session.isOpen;
+  async #revokeLive(session: LiveSession): Promise<SessionSummary> {
+    const { store, clock, logger, security, stopElsewhere } = this.#options;
+    const { id } = session;
     session.stop();
-    await settle?.(session.id);
-    const record = await store.transition(session.id, 'revoked', clock.now());
-    if (!record) throw unknownSession();
-    session.update(record);
-    this.#options.onActivity?.();
-    if (wasOpen) {
-      this.#options.onOver?.('revoked', session.id);
-      logger.info({ session: session.id }, 'session token revoked');
+    await Promise.all([this.stop(id), stopElsewhere?.(id)]);
+    const moved = await store.transition(id, 'revoked', clock.now());
+    if (moved?.session.state !== 'revoked') {
+      await this.#directory.refresh(id);
+      throw unknownSession();
     }
-    security.event('INFO', `authn_token_revoked:${session.id}`, 'a session token was revoked', {
-      token_type: 'FETCH_SERVICE_SESSION',
-    });
-    return record;
+    session.update(moved.session);
+    this.#options.onActivity?.();
+    if (moved.isMoved) {
+      this.#options.onOver?.('revoked', id);
+      logger.info({ session: id }, 'session token revoked');
+    }
+    security.event('INFO', `authn_token_revoked:${id}`, 'a session token was revoked', sessionToken);
+    return moved.session;
   }
 
   /** Writes the evidence first: a session whose files cannot be written stays and can be ended again. */
-  async #finish(record: SessionRecord, state: 'ended' | 'expired'): Promise<void> {
-    const { store, spool, clock, logger } = this.#options;
-    const at = state === 'expired' ? record.expiresAt : clock.now();
-    const after: SessionRecord = { ...record, state, endedAt: record.endedAt ?? at };
-    await spool.write(this.#sourceOf(after, this.#live.get(record.id)));
-    await store.transition(record.id, state, at);
-    this.#forget(record, state);
-    this.#options.onOver?.(state, record.id);
-    this.#options.onActivity?.();
-    logger.info({ session: record.id, state }, 'discarding session');
+  async #finish(record: SessionRecord): Promise<void> {
+    const { store, spool, clock } = this.#options;
+    if (record.state === 'ended' || record.state === 'expired') return;
+    const at = clock.now();
+    await spool.write(this.#sourceOf({ ...record, state: 'ended', endedAt: record.endedAt ?? at }));
+    const moved = await store.transition(record.id, 'ended', at);
+    this.#over(record, 'ended', moved?.isMoved ?? false);
   }
 
+  /** The clock does not wait for a full disk: the session is over first, and its evidence is in the store in any case. */
   async #expire(session: LiveSession): Promise<void> {
-    session.stop();
-    await this.#options.settle?.(session.id);
-    if (this.#live.get(session.id) !== session) return;
+    const { store, spool, logger, settle } = this.#options;
+    const { id } = session;
+    await settle?.(id);
+    if (this.#directory.get(id) !== session) return;
+    const moved = await store.transition(id, 'expired', session.record.expiresAt);
+    this.#over(session.record, 'expired', moved?.isMoved ?? false);
+    if (!moved?.isMoved) return;
     try {
-      await this.#finish(session.record, 'expired');
+      await spool.write(this.#sourceOf(await this.#stored(id)));
     } catch (cause) {
-      // The clock does not wait for a full disk: the session is over, its evidence is still in the store.
-      this.#options.logger.error(
-        { session: session.id, error: messageOf(cause) },
-        'files of an expired session were not written',
-      );
-      await this.#options.store.transition(session.id, 'expired', session.record.expiresAt);
-      this.#forget(session.record, 'expired');
-      this.#options.onOver?.('expired', session.id);
-      this.#options.onActivity?.();
+      logger.error({ session: id, error: messageOf(cause) }, 'files of an expired session were not written');
     }
   }
 
-  #adopt(
-    record: SessionRecord,
-    config: InspectorsConfig,
-    secrets: SessionSecrets,
-    inspectors: SessionInspectors,
-  ): void {
-    const touch = () => this.#options.onActivity?.();
-    const session = new LiveSession(record, { inspectors, config, secrets, touch });
-    this.#live.set(record.id, session);
-    this.#timers.arm(record.id, record.expiresAt, () => this.#onDue(session));
+  /** @param isOurs of all processes that noticed, this one moved the session */
+  #over(record: SessionSummary, state: 'ended' | 'expired', isOurs: boolean): void {
+    this.#directory.remove(record, state);
+    this.#options.onActivity?.();
+    if (!isOurs) return;
+    this.#options.onOver?.(state, record.id);
+    this.#options.logger.info({ session: record.id, state }, 'discarding session');
   }
 
   #onDue(session: LiveSession): void {
     // Stopped before anything is waited for: the time is over now.
     session.stop();
+    this.#options.onStopped?.(session.id);
     this.#queue
       .run(session.id, () => this.#expire(session))
       .catch((cause: unknown) => {
@@ -301,15 +333,31 @@ export class SessionManager implements SessionAuthority {
       });
   }
 
-  #forget(record: SessionRecord, failure: 'ended' | 'expired'): void {
-    this.#timers.clear(record.id);
-    this.#live.get(record.id)?.stop();
-    this.#live.delete(record.id);
-    this.#former.remember(record.id, { tokenDigest: record.tokenDigest, failure });
+  async #warm(): Promise<void> {
+    try {
+      this.#configurations.bind(await this.#options.configuration.forSession());
+    } catch {
+      // The first session is told.
+    }
+  }
+
+  async #activate(session: LiveSession): Promise<ActiveSession | AuthenticationFailure> {
+    try {
+      return await session.active();
+    } catch (cause) {
+      if (cause instanceof FetchServiceError && cause.code === 'FETCH_SESSION_UNKNOWN') return 'ended';
+      throw cause;
+    }
+  }
+
+  #removeFiles(id: string): void {
+    this.#options.spool.remove(id).catch((cause: unknown) => {
+      this.#options.logger.warn({ session: id, error: messageOf(cause) }, 'files of a deleted session are left');
+    });
   }
 
   #failureOf(id: string, token: string): AuthenticationFailure {
-    const former = this.#former.get(id);
+    const former = this.#directory.former(id);
     const isRight = isToken(token, former?.tokenDigest ?? noToken);
     if (!former) return 'unknown';
     if (!isRight) return 'wrong-token';
@@ -318,15 +366,8 @@ export class SessionManager implements SessionAuthority {
   }
 
   #reused(id: string, failure: AuthenticationFailure): void {
-    this.#options.security.event(
-      'CRITICAL',
-      `authn_token_reuse:${id}`,
-      `the token of a session that is ${failure} was used`,
-      {
-        token_type: 'FETCH_SERVICE_SESSION',
-        reason: failure,
-      },
-    );
+    const text = `the token of a session that is ${failure} was used`;
+    this.#options.security.event('CRITICAL', `authn_token_reuse:${id}`, text, { ...sessionToken, reason: failure });
   }
 
   async #freeId(wanted: string | undefined): Promise<string> {
@@ -334,9 +375,16 @@ export class SessionManager implements SessionAuthority {
     return createSessionId(this.#random);
   }
 
-  #sourceOf(session: SessionRecord, live: LiveSession | undefined): ReportSource {
-    const { store, spool, clock, logger } = this.#options;
-    const inspectors = live?.active.inspectors ?? bindStored(session, this.#options.inspectors, logger).inspectors;
+  /** @throws FetchServiceError FETCH_SESSION_UNKNOWN */
+  async #stored(id: string): Promise<SessionRecord> {
+    const record = isSessionId(id) ? await this.#options.store.getSession(id) : undefined;
+    if (!record) throw unknownSession();
+    return record;
+  }
+
+  #sourceOf(session: SessionRecord): ReportSource {
+    const { store, spool, clock } = this.#options;
+    const { inspectors } = this.#configurations.bindStored(session);
     const spoolPath = spool.pathOf(session.id);
     return { session, store, inspectorIds: inspectors.ids, spoolPath, now: clock.now() };
   }
@@ -349,15 +397,4 @@ export async function loadSessionManager(options: SessionManagerOptions): Promis
   return manager;
 }
 
-function unknownSession(): FetchServiceError {
-  return new FetchServiceError('FETCH_SESSION_UNKNOWN', '404 Not Found');
-}
-
-/** Digests of every body that a session's records name, each once. */
-async function bodiesOf(store: SessionStore, sessionId: string): Promise<string[]> {
-  const found = new Set<string>();
-  for await (const artifact of store.artifacts(sessionId)) found.add(artifact.metadata.sha256);
-  for await (const refusal of store.refusals(sessionId)) if (refusal.sha256) found.add(refusal.sha256);
-  for await (const response of store.responses(sessionId)) if (response.sha256) found.add(response.sha256);
-  return [...found];
-}
+const sessionToken = { token_type: 'FETCH_SERVICE_SESSION' } as const;

@@ -1,4 +1,5 @@
-import { mkdtemp, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -45,6 +46,13 @@ describe('a request and its reply', () => {
       })(),
     );
     expect(await askDaemon(path, { operation: 'list-artifacts' })).toEqual({ result: 'ok', message: '[\n"🦊"\n]' });
+  });
+
+  it('an operation may take longer than a request may', async () => {
+    const slow = () => new Promise<string>((resolve) => setTimeout(() => resolve('done'), 200));
+    socket = await openControlSocket(path, slow, silentLogger, 50);
+    const asked = [1, 2].map(() => askDaemon(path, { operation: 'x' }));
+    expect(await Promise.all(asked)).toEqual(Array(2).fill({ result: 'ok', message: 'done' }));
   });
 
   it('say what failed, with the next step', async () => {
@@ -105,6 +113,17 @@ describe('the path', () => {
     await abandon(abandoned);
     await open(async () => 'new');
     expect((await askDaemon(path, { operation: 'version' })).message).toBe('new');
+  });
+
+  it('is bound in a folder that goes, also when its process was killed in between', async () => {
+    const gone = spawnSync('true').pid;
+    for (const pid of [gone, process.pid]) {
+      await mkdir(join(directory, `.fs${pid}`));
+      await writeFile(join(directory, `.fs${pid}`, 's'), '');
+    }
+    await mkdir(join(directory, `.fs${gone}x`));
+    await open(async () => 'answered');
+    expect((await readdir(directory)).sort()).toEqual([`.fs${gone}x`, 'fetchctl.socket']);
   });
 
   it('is refused while another daemon answers', async () => {

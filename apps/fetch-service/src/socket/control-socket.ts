@@ -1,8 +1,9 @@
-import { chmod, lstat, mkdtemp, rename, rm, unlink } from 'node:fs/promises';
+import { chmod, lstat, mkdir, rename, rm, rmdir, unlink } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { isWaybillError, type Logger, redactText, type SocketRequest, socketRequestSchema } from '@waybill/contracts';
-import { FetchServiceError, messageOf } from '../errors.js';
+import { FetchServiceError, messageOf, systemCode } from '../errors.js';
+import { leftBy } from '../files/left-by.js';
 import { makeDirectory } from '../files/make-directory.js';
 import { JsonFramer } from './json-framer.js';
 import { clearSocketPath } from './socket-path.js';
@@ -22,6 +23,7 @@ export interface ControlSocket {
 
 /**
  * Listens on a unix socket of mode 0600: whoever may open it may do everything. Operations run one after another.
+ * @param timeoutMs for a request to come whole, and for each part of its reply to be taken
  * @throws FetchServiceError FETCH_SOCKET_IN_USE, FETCH_SOCKET_REFUSED
  * @see specs/fetch-service.md §6.3
  */
@@ -29,6 +31,7 @@ export async function openControlSocket(
   path: string,
   operate: (request: SocketRequest) => Promise<SocketAnswer>,
   logger: Logger,
+  timeoutMs = requestTimeoutMs,
 ): Promise<ControlSocket> {
   await clearSocketPath(path);
   const sockets = new Set<Socket>();
@@ -37,10 +40,12 @@ export async function openControlSocket(
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     socket.on('error', () => socket.destroy());
-    socket.setTimeout(requestTimeoutMs, () => socket.destroy());
+    socket.setTimeout(timeoutMs, () => socket.destroy());
     readRequest(socket).then(
       (request) => {
-        queue = queue.then(() => serve(socket, request, operate, logger));
+        // An operation takes as long as it takes, and so may those before it.
+        socket.setTimeout(0);
+        queue = queue.then(() => serve(socket, request, { operate, logger, timeoutMs }));
       },
       () => socket.destroy(),
     );
@@ -97,15 +102,19 @@ function parse(text: string): Parsed {
   }
 }
 
-async function serve(
-  socket: Socket,
-  parsed: Parsed,
-  operate: (request: SocketRequest) => Promise<SocketAnswer>,
-  logger: Logger,
-): Promise<void> {
+interface Serving {
+  readonly operate: (request: SocketRequest) => Promise<SocketAnswer>;
+  readonly logger: Logger;
+  readonly timeoutMs: number;
+}
+
+async function serve(socket: Socket, parsed: Parsed, { operate, logger, timeoutMs }: Serving): Promise<void> {
   try {
     if ('fault' in parsed) throw new FetchServiceError('FETCH_REQUEST_INVALID', parsed.fault);
-    await reply(socket, await operate(parsed.request));
+    const answer = await operate(parsed.request);
+    // Who does not read it must not keep others waiting.
+    socket.setTimeout(timeoutMs);
+    await reply(socket, answer);
   } catch (cause) {
     const message = redactText(messageOf(cause));
     if (!isWaybillError(cause)) logger.error({ error: cause }, 'an operation of the control socket failed');
@@ -142,7 +151,7 @@ async function listenPrivately(server: Server, path: string): Promise<void> {
   let folder: string | undefined;
   try {
     await makeDirectory(dirname(path), 0o700);
-    folder = await mkdtemp(join(dirname(path), '.f'));
+    folder = await makeBindFolder(dirname(path));
     const bound = join(folder, 's');
     await listening(server, bound);
     await chmod(bound, 0o600);
@@ -152,8 +161,30 @@ async function listenPrivately(server: Server, path: string): Promise<void> {
     const text = `the control socket ${path} cannot be made: ${messageOf(cause)}`;
     throw new FetchServiceError('FETCH_SOCKET_REFUSED', text, { hint: 'name another path with --socket=PATH', cause });
   } finally {
-    if (folder) await rm(folder, { recursive: true, force: true });
+    if (folder) await removeBindFolder(folder);
   }
+}
+
+/** Short: the name of a socket in it has to fit into `sun_path`. */
+const folderPrefix = '.fs';
+
+/** A folder named after this process, so that the next one can tell which were left by those that were killed. */
+async function makeBindFolder(parent: string): Promise<string> {
+  for (const { path } of await leftBy(parent, { prefix: folderPrefix })) await removeBindFolder(path);
+  const path = join(parent, `${folderPrefix}${process.pid}`);
+  await mkdir(path, { mode: 0o700 }).catch(async (cause: unknown) => {
+    // Of an earlier process with our number.
+    if (systemCode(cause) !== 'EEXIST' || (await lstat(path)).uid !== process.getuid?.()) throw cause;
+    await removeBindFolder(path);
+    await mkdir(path, { mode: 0o700 });
+  });
+  return path;
+}
+
+/** Nothing but a socket can be in it: anything else is not ours, and stays with its folder. */
+async function removeBindFolder(path: string): Promise<void> {
+  await rm(join(path, 's'), { force: true });
+  await rmdir(path).catch(() => {});
 }
 
 function listening(server: Server, path: string): Promise<void> {

@@ -34,6 +34,9 @@ function targets(more: Partial<OperationTargets> = {}) {
         return { session, store, inspectorIds: [], spoolPath: '/x', now };
       },
     },
+    gc: {
+      run: async ({ isDryRun }) => ({ sessions: isDryRun ? 7 : 0, failed: 0, bodies: 0, bytes: 0, left: undefined }),
+    },
     configuration: {
       async update(...args) {
         seen.updated.push(args);

@@ -4,6 +4,8 @@ import { z } from 'zod';
 import type { ServiceConfiguration } from '../config/service-configuration.js';
 import { toPolicy } from '../control/context.js';
 import { FetchServiceError, messageOf } from '../errors.js';
+import type { Gc } from '../gc/gc.js';
+import { gcOperation } from '../gc/gc-operation.js';
 import { type ReportSource, reportArtifacts } from '../report/session-report.js';
 import type { NewSession } from '../sessions/session-manager.js';
 import { isSessionId } from '../sessions/token.js';
@@ -18,6 +20,7 @@ export interface OperationTargets {
   };
   readonly configuration: Pick<ServiceConfiguration, 'update'>;
   readonly isPermissiveAllowed: boolean;
+  readonly gc: Pick<Gc, 'run'>;
   /** Replaces the CA by a certificate and its key, or only checks that they fit. */
   updateCertificate(
     pem: { readonly certificatePem: string; readonly keyPem: string },
@@ -40,8 +43,18 @@ export async function operate(targets: OperationTargets, request: SocketRequest)
   if (operation === 'version') return version;
   if (operation === 'update-config') return updateConfig(targets, request);
   if (operation === 'update-cert') return updateCertificate(targets, request);
+  if (operation === 'gc') return gcOperation(targets.gc, request['validate-only'] === true);
   if (operation === 'create-session') return createSession(targets, payload);
   if (operation === 'list-artifacts' || operation === 'list-artefacts') return listArtifacts(targets, payload.trim());
+  if (operation === 'restart') {
+    throw new FetchServiceError(
+      'FETCH_RESTART_IMPOSSIBLE',
+      'the daemon is one process, which cannot be replaced under its clients',
+      {
+        hint: 'start it with --processes=2 or more, or stop it and start it again: sessions go on',
+      },
+    );
+  }
   throw invalid('unsupported operation');
 }
 

@@ -3,7 +3,8 @@ import { connect } from 'node:net';
 import { type SocketReply, type SocketRequest, socketReplySchema } from '@waybill/contracts';
 import { FetchServiceError, messageOf, systemCode } from '../errors.js';
 
-const replyTimeoutMs = 60_000;
+/** Replacing processes and collecting garbage take their time. */
+const replyTimeoutMs = 15 * 60_000;
 /** A list of a million artifacts; only so that a broken peer cannot fill the memory. */
 const maxReplyBytes = 2 ** 30;
 
