@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
@@ -253,5 +254,41 @@ describe('bubblewrap keeps the build in', () => {
     mkdirSync(join(work, 'out'), { recursive: true });
     await sh(environment, 'echo done > out/file');
     expect(readFileSync(join(work, 'out/file'), 'utf8')).toBe('done\n');
+  });
+});
+
+describe('the relay of the host environment', () => {
+  const connectAs = (uid: number | undefined, url: string) =>
+    new Promise<string>((resolve) => {
+      const script = `use Socket; my ($host, $port) = @ARGV; socket(my $s, AF_INET, SOCK_STREAM, 0) or die;
+        connect($s, pack_sockaddr_in($port, inet_aton($host))) or die "refused";
+        syswrite $s, "GET http://upstream.example/a HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n";
+        print while <$s>; print "closed";`;
+      const { hostname, port } = new URL(url);
+      const child = spawn('/usr/bin/perl', ['-e', script, hostname, port], {
+        cwd: '/',
+        env: {},
+        stdio: ['ignore', 'pipe', 'inherit'],
+        ...(uid !== undefined && { uid }),
+      });
+      let text = '';
+      child.stdout.on('data', (chunk) => {
+        text += chunk;
+      });
+      child.once('close', () => resolve(text));
+    });
+
+  it('serves its own user and nobody else', async () => {
+    const environment = await createHostEnvironment({ sessionProxyUrl: proxy.url });
+    try {
+      expect(await connectAs(undefined, environment.proxyUrl)).toContain('hello through the relay');
+      // Only root can become somebody else to try; the table of users is tested without.
+      const others = process.geteuid?.() === 0 ? [65_534, 1000] : [];
+      proxy.seen.length = 0;
+      for (const uid of others) expect(await connectAs(uid, environment.proxyUrl)).toBe('closed');
+      expect(proxy.seen).toEqual([]);
+    } finally {
+      await environment.close();
+    }
   });
 });

@@ -1,4 +1,5 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,11 +23,12 @@ const listen = async (path: string) => {
 
 beforeAll(async () => {
   work = mkdtempSync(join(tmpdir(), 'waybill-sandbox-'));
-  state = mkdtempSync(join(isRoot ? '/var/lib' : process.cwd(), 'waybill-sandbox-'));
-  chmodSync(state, 0o755);
+  // Where other sandboxes do not see it: a socket that appears in front of their eyes ends their steps.
+  state = mkdtempSync(join(tmpdir(), 'waybill-sandbox-state-'));
   environment = await createBubblewrapEnvironment({
     sessionProxyUrl: 'http://session:token@127.0.0.1:9',
     writable: [work],
+    readable: [state],
   });
 });
 afterAll(async () => {
@@ -108,7 +110,7 @@ describe('sockets in the file system', () => {
       path,
     ]);
 
-  it('of daemons outside any masked directory cannot be reached', async () => {
+  it('of daemons in directories that are shown cannot be reached', async () => {
     await listen(join(state, 'daemon.socket'));
     expect((await connect(join(state, 'daemon.socket'))).text).toBe('ECONNREFUSED\n');
   });
@@ -116,6 +118,50 @@ describe('sockets in the file system', () => {
   it('that lie in the work directory cannot be reached either', async () => {
     await listen(join(work, 'agent socket'));
     expect((await connect(join(work, 'agent socket'))).text).toBe('ECONNREFUSED\n');
+  });
+
+  it.each([
+    ['shown', () => state],
+    ['writable', () => work],
+  ])('of a daemon that begins while a step runs end it (%s directory)', async (_name, directory) => {
+    const path = join(directory(), 'late.socket');
+    const script = `const net=require('net');console.log('waiting');setInterval(()=>net.connect(process.argv[1]).on('error',()=>{}),20)`;
+    const out: Buffer[] = [];
+    const running = environment.run({
+      argv: [process.execPath, '-e', script, path],
+      cwd: work,
+      env: { PATH: '/usr/bin:/bin' },
+      onStdout: (chunk) => {
+        if (out.push(chunk) === 1) void listen(path);
+      },
+      onStderr: () => {},
+      signal: AbortSignal.timeout(20_000),
+      network: 'session',
+    });
+    await expect(running).rejects.toMatchObject({
+      code: 'CRAFT_SANDBOX_OPENED',
+      message: expect.stringContaining(path),
+      hint: expect.stringContaining('run again'),
+    });
+    expect((await connect(path)).text).toBe('ECONNREFUSED\n');
+  });
+
+  it('of a daemon that begins as a step ends are found all the same', async () => {
+    const path = join(state, 'last.socket');
+    const mark = join(work, 'mark');
+    const server = `const s=require('net').createServer();s.listen(process.argv[1],()=>require('fs').writeFileSync(process.argv[2],''));setTimeout(()=>process.exit(),10000)`;
+    const daemon = spawn(process.execPath, ['-e', server, path, mark], { stdio: 'ignore' });
+    try {
+      await expect(sh(`while [ ! -e ${mark} ]; do :; done`)).rejects.toMatchObject({ code: 'CRAFT_SANDBOX_OPENED' });
+    } finally {
+      daemon.kill();
+    }
+  });
+
+  it('that appear where the sandbox shows nothing disturb nobody', async () => {
+    const running = sh('sleep 1.5; echo done');
+    await listen(join(mkdtempSync(join(tmpdir(), 'waybill-elsewhere-')), 'a.socket'));
+    expect((await running).text).toBe('done\n');
   });
 
   it('that the build makes itself work', async () => {

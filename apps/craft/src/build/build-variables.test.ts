@@ -1,8 +1,9 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { carriedVariables } from './carried-variables.js';
+import { toolchains } from './toolchains.js';
 import { userSettings } from './user-settings.js';
 
 const host = {
@@ -64,5 +65,33 @@ describe('userSettings', () => {
       env: {},
     });
     await rm(dir, { recursive: true });
+  });
+});
+
+describe('toolchains', () => {
+  it("are rustup's, where it has some, whatever the home of the build", async () => {
+    const home = await mkdtemp(join(tmpdir(), 'craft-home-'));
+    expect(toolchains({ HOME: home })).toEqual({ readable: [], env: {} });
+    const rustup = join(home, '.rustup');
+    await mkdir(rustup);
+    await writeFile(join(rustup, 'settings.toml'), '');
+    const found = {
+      readable: [join(rustup, 'settings.toml'), join(rustup, 'toolchains')],
+      env: { RUSTUP_HOME: rustup },
+    };
+    expect(toolchains({ HOME: home })).toEqual(found);
+    expect(toolchains({ HOME: '/nonexistent', RUSTUP_HOME: rustup })).toEqual(found);
+    await rm(home, { recursive: true });
+  });
+
+  it("are pyenv's, with the version that was chosen", async () => {
+    const home = await mkdtemp(join(tmpdir(), 'craft-home-'));
+    await mkdir(join(home, '.pyenv/versions'), { recursive: true });
+    await writeFile(join(home, '.pyenv/version'), '3.13.0\n');
+    expect(toolchains({ HOME: home, PYENV_VERSION: '3.12.1' })).toEqual({
+      readable: [join(home, '.pyenv/version'), join(home, '.pyenv/versions')],
+      env: { PYENV_ROOT: join(home, '.pyenv'), PYENV_VERSION: '3.12.1' },
+    });
+    await rm(home, { recursive: true });
   });
 });

@@ -7,6 +7,7 @@ import { createHostEnvironment } from '../environments/host.js';
 import type { WorkLayout } from '../project/work-layout.js';
 import type { BuildSession } from '../session/session.js';
 import { carriedVariables } from './carried-variables.js';
+import { toolchains } from './toolchains.js';
 import { type UserSettings, userSettings } from './user-settings.js';
 
 /** Which kind of environment a build gets, and why not the better one. */
@@ -52,18 +53,19 @@ export async function openEnvironment(options: EnvironmentOptions): Promise<Open
   for (const directory of layout.writable) await mkdir(directory, { recursive: true });
   const sessionProxyUrl = session?.proxyUrl;
   const user = session || options.kind === 'host' ? noSettings : userSettings(options.env);
+  const tools = toolchains(options.env);
   const environment =
     options.kind === 'host'
       ? await createHostEnvironment({ sessionProxyUrl, onTraffic })
       : await createBubblewrapEnvironment({
           sessionProxyUrl,
           writable: layout.writable,
-          readable: [layout.project, ...options.repositories, ...user.readable],
+          readable: [layout.project, ...options.repositories, ...user.readable, ...tools.readable],
           hide: session?.hide ?? [],
           onTraffic,
         });
   try {
-    return { environment, baseEnv: { ...(await baseEnvironment(environment, options)), ...user.env } };
+    return { environment, baseEnv: { ...tools.env, ...(await baseEnvironment(environment, options)), ...user.env } };
   } catch (error) {
     await environment.close();
     throw error;

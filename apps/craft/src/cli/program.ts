@@ -8,8 +8,11 @@ import { version } from '../version.js';
 export interface CommonOptions {
   readonly projectDir: string;
   readonly verbosity: Verbosity;
-  readonly format: 'text' | 'json';
+  /** `markdown` only for `doctor`. */
+  readonly format: Format;
 }
+
+export type Format = 'text' | 'json' | 'markdown';
 
 /** Help fits a terminal of 80 columns, and reads well on wider ones. */
 const helpWidth = 79;
@@ -34,6 +37,12 @@ export type Invocation = CommonOptions &
       }
     | { readonly command: 'clean'; readonly parts: readonly string[]; readonly platform: string | undefined }
     | { readonly command: 'report'; readonly files: readonly string[] }
+    | {
+        readonly command: 'doctor';
+        readonly session: string | undefined;
+        readonly ca: string | undefined;
+        readonly clients: readonly string[];
+      }
   );
 
 /** What came of parsing: something to do, or an exit code (help, version, usage error). */
@@ -50,7 +59,9 @@ type Raw = {
   verbosity?: Verbosity;
   verbose?: boolean;
   quiet?: boolean;
-  format: 'text' | 'json';
+  format: Format;
+  session?: string;
+  ca?: string;
   enableFetchService?: Policy | true;
   output: string;
   platform?: string;
@@ -77,8 +88,12 @@ export async function parseCommandLine(
     .exitOverride()
     .addHelpText('after', afterHelp);
 
-  const add = (command: Command, take: (options: Raw, args: readonly string[]) => Invocation) =>
-    common(command, env)
+  const add = (
+    command: Command,
+    take: (options: Raw, args: readonly string[]) => Invocation,
+    formats: readonly Format[] = ['text', 'json'],
+  ) =>
+    common(command, env, formats)
       .allowExcessArguments(false)
       .exitOverride()
       .configureOutput({ writeOut: output.out, writeErr: output.err })
@@ -136,6 +151,17 @@ export async function parseCommandLine(
       files,
     }),
   );
+  add(
+    program
+      .command('doctor')
+      .description('try each installed client in a session')
+      .argument('[clients...]', 'only these clients (default: all)')
+      .option('--session <url>', 'a session that is open: http://<session id>:<token>@<host>:<port>')
+      .option('--ca <file>', "that session's CA certificate (also: CRAFT_PROXY_CERT)")
+      .addHelpText('after', doctorHelp),
+    (raw, clients) => ({ ...commonOf(raw, env), command: 'doctor', session: raw.session, ca: raw.ca, clients }),
+    ['text', 'json', 'markdown'],
+  );
 
   try {
     await program.parseAsync([...argv], { from: 'user' });
@@ -153,12 +179,15 @@ const stepTexts: Readonly<Record<Step, string>> = {
   prime: 'put what is to be packed into one directory',
 };
 
-function common(command: Command, env: Readonly<NodeJS.ProcessEnv>): Command {
+function common(command: Command, env: Readonly<NodeJS.ProcessEnv>, formats: readonly Format[]): Command {
   return command
     .addOption(new Option('--project-dir <dir>', 'directory of craft.yaml').default('.', 'the current one'))
     .addOption(
-      new Option('--format <format>', 'text, or one JSON document on standard output')
-        .choices(['text', 'json'])
+      new Option(
+        '--format <format>',
+        `text, or one JSON document on standard output${formats.includes('markdown') ? ', or a Markdown table' : ''}`,
+      )
+        .choices(formats)
         .default('text'),
     )
     .addOption(new Option('--verbosity <level>', 'how much is told').choices([...verbosities]))
@@ -218,6 +247,20 @@ Examples:
   craft pack
   craft pack --enable-fetch-service --output dist
   craft pack --enable-fetch-service=permissive --format json
+`;
+
+const doctorHelp = `
+Each client fetches one thing as in a build. Without --session that happens in
+a session of a fetch service of its own, before a server of its own: nothing
+of this machine's service, registries or network is used. In a session of
+somebody else a host is asked for that does not exist; its report shows that.
+
+Exit code 1 when a client that is installed fails.
+
+Examples:
+  craft doctor
+  craft doctor npm cargo --format json
+  CRAFT_PROXY_CERT=ca.pem craft doctor --session http://ID:TOKEN@build:9988
 `;
 
 const afterHelp = `

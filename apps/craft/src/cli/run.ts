@@ -1,11 +1,13 @@
 import { relative, resolve } from 'node:path';
 import { clean } from '../commands/clean.js';
+import { doctor } from '../commands/doctor.js';
 import { pack } from '../commands/pack.js';
 import { runSteps } from '../commands/run-steps.js';
 import { showReport } from '../commands/show-report.js';
 import { CraftError } from '../errors.js';
 import { describeError, errorLines } from '../output/describe-error.js';
 import type { Progress } from '../output/progress.js';
+import { doctorMarkdown, renderDoctor } from '../output/render-doctor.js';
 import { packToJson, renderPack, summaryToJson } from '../output/render-pack.js';
 import { renderReport } from '../output/render-report.js';
 import { createTextProgress } from '../output/text-progress.js';
@@ -77,6 +79,7 @@ function reasonOf(error: unknown, signal: AbortSignal): unknown {
 
 async function perform(invocation: Invocation, terminal: Terminal, progress: Progress): Promise<Outcome> {
   if (invocation.command === 'report') return report(invocation.files, terminal);
+  if (invocation.command === 'doctor') return examine(invocation, terminal, progress);
   const projectDirectory = resolve(terminal.cwd, invocation.projectDir);
   const project = await loadProject(projectDirectory);
   const command = { project, projectDirectory, env: terminal.env, progress, signal: terminal.signal };
@@ -99,6 +102,28 @@ async function perform(invocation: Invocation, terminal: Terminal, progress: Pro
   }
   const result = await runSteps(command, { ...invocation, step: invocation.command });
   return { lines: [], value: result, errors: [] };
+}
+
+async function examine(
+  invocation: Extract<Invocation, { command: 'doctor' }>,
+  { cwd, env, signal }: Terminal,
+  progress: Progress,
+): Promise<Outcome> {
+  const { session, ca, clients, format } = invocation;
+  const result = await doctor({ env, progress, signal }, { session, ca: ca && resolve(cwd, ca), clients });
+  const failing = result.findings.filter(({ verdict }) => verdict === 'fails').map(({ client }) => client);
+  return {
+    lines: format === 'markdown' ? doctorMarkdown(result) : renderDoctor(result),
+    value: result,
+    errors:
+      failing.length === 0
+        ? []
+        : [
+            new CraftError('CRAFT_CLIENT_FAILED', `in a session these clients do not work: ${failing.join(', ')}`, {
+              hint: 'what each needs stands in docs/clients.md; is something of the client set up to undo it?',
+            }),
+          ],
+  };
 }
 
 async function report(files: readonly string[], terminal: Terminal): Promise<Outcome> {

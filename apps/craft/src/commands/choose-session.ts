@@ -1,8 +1,10 @@
+import type { InspectorsConfigInput } from '@waybill/contracts';
 import { CraftError } from '../errors.js';
 import { waybillDirectories } from '../session/directories.js';
 import { openExternalSession, wantsExternalSession } from '../session/external.js';
 import { openManagedSession } from '../session/managed.js';
 import { readProjectInspectors } from '../session/project-inspectors.js';
+import { readProjectLockFiles } from '../session/project-lock-files.js';
 import type { BuildSession, Policy } from '../session/session.js';
 import type { CommandContext } from './command-context.js';
 
@@ -30,6 +32,17 @@ export async function chooseSession(
     return async () => session;
   }
   if (policy === undefined) return undefined;
-  const inspectors = await readProjectInspectors(command.projectDirectory);
+  const inspectors = withLockFiles(
+    await readProjectInspectors(command.projectDirectory),
+    await readProjectLockFiles(command.projectDirectory, command.project['lock-files'] ?? []),
+  );
   return () => openManagedSession({ policy, inspectors, directories: waybillDirectories(env), env, progress, signal });
+}
+
+function withLockFiles(
+  inspectors: InspectorsConfigInput | undefined,
+  files: NonNullable<InspectorsConfigInput['lock-files']>,
+): InspectorsConfigInput | undefined {
+  if (files.length === 0) return inspectors;
+  return { ...inspectors, 'lock-files': [...(inspectors?.['lock-files'] ?? []), ...files] };
 }

@@ -192,7 +192,7 @@ async function removeSession(
   const managed = session.kind === 'managed' && outcome.report === undefined;
   // The build never came as far as closing it.
   if (managed && !outcome.errors.some(isReportLost)) await attempt(async () => void (await session.finish()));
-  if (managed && outcome.errors.some(isReportLost)) return;
+  if (managed && outcome.errors.some(isReportLost)) return session.keep();
   const problem = await session.discard();
   if (problem) command.progress.warn(problem);
 }

@@ -8,8 +8,10 @@ import type { BuildCommand, BuildEnvironment } from './environment.js';
 import { privatePaths } from './private-paths.js';
 import { startRelay, type Traffic } from './relay.js';
 import { findBubblewrap, identityInside, isolationArguments, isRoot } from './sandbox-arguments.js';
-import { mountArguments } from './sandbox-mounts.js';
+import { mountArguments, type SandboxMounts, visibleOf } from './sandbox-mounts.js';
+import { watchSockets } from './socket-watch.js';
 import { spawnCommand } from './spawn-command.js';
+import { encodeFilter, systemCallFilter } from './system-call-filter.js';
 import { writeUserDatabase } from './user-database.js';
 
 export interface BubblewrapEnvironmentOptions {
@@ -27,8 +29,9 @@ export interface BubblewrapEnvironmentOptions {
 /** Loopback of the sandbox is its own, so the port never collides. */
 const portInside = 3128;
 const socketInside = '/run/waybill/relay.socket';
-/** Descriptor on which bubblewrap reads its options. */
+/** Descriptors on which bubblewrap reads its options and the filter of system calls. */
 const argumentsDescriptor = 3;
+const filterDescriptor = 4;
 
 const here = fileURLToPath(import.meta.url);
 const fromSource = here.endsWith('.ts');
@@ -37,9 +40,9 @@ const relayInside = join(dirname(here), fromSource ? 'relay-inside.ts' : 'relay-
 const ownFiles = [process.execPath, dirname(here), join(dirname(here), fromSource ? '../..' : '..', 'package.json')];
 
 /**
- * Runs each command in a bubblewrap sandbox: own user, process, network, IPC and host-name namespaces, no capabilities, the
- * host's files read-only with homes, temporary directories and sockets hidden. The only way out is the relay's unix socket,
- * reached through a forwarder on the sandbox's loopback (DESIGN.md §7, promise 9).
+ * Runs each command in a bubblewrap sandbox: own user, process, network, IPC and host-name namespaces, no capabilities, no
+ * system calls that lead around namespaces, the host's files read-only with homes, temporary directories and sockets hidden.
+ * The only way out is the relay's unix socket, reached through a forwarder on the sandbox's loopback (DESIGN.md §7, promise 9).
  *
  * bubblewrap itself runs outside, so nothing of the build decides about it: it is started by its absolute path with an empty
  * environment, and the build's variables (PATH, LD_PRELOAD …) are options that it applies inside.
@@ -49,6 +52,8 @@ const ownFiles = [process.execPath, dirname(here), join(dirname(here), fromSourc
 export async function createBubblewrapEnvironment(options: BubblewrapEnvironmentOptions): Promise<BuildEnvironment> {
   const bwrap = findBubblewrap();
   if (bwrap === undefined) throw unavailable('bwrap is not installed', 'install the package bubblewrap');
+  const filter = systemCallFilter();
+  if (!filter) throw unavailable(`there is no filter of system calls for ${process.arch}`);
   closeInheritedDescriptors();
   const directory = await mkdtemp(join(tmpdir(), 'waybill-relay-'));
   const socketPath = join(directory, 'relay.socket');
@@ -60,17 +65,20 @@ export async function createBubblewrapEnvironment(options: BubblewrapEnvironment
   const unreadable = isRoot ? privatePaths() : [];
   const closing = new AbortController();
 
+  const mountsFor = (env: Readonly<Record<string, string>>): SandboxMounts => ({
+    writable: options.writable,
+    readable: [...(options.readable ?? []), ...ownFiles],
+    hide: options.hide ?? [],
+    privatePaths: unreadable,
+    path: env.PATH ?? '',
+  });
+
   function sandboxArguments(command: BuildCommand, env: Readonly<Record<string, string>>): string[] {
     return [
       ...isolationArguments(),
+      ...['--seccomp', String(filterDescriptor)],
       ...(command.network === 'host' ? ['--share-net'] : []),
-      ...mountArguments({
-        writable: options.writable,
-        readable: [...(options.readable ?? []), ...ownFiles],
-        hide: options.hide ?? [],
-        privatePaths: unreadable,
-        path: env.PATH ?? '',
-      }),
+      ...mountArguments(mountsFor(env)),
       ...userFiles.flatMap(([source, inside]) => ['--ro-bind', source, inside]),
       ...(command.network === 'session' ? ['--ro-bind', socketPath, socketInside] : []),
       '--clearenv',
@@ -90,13 +98,18 @@ export async function createBubblewrapEnvironment(options: BubblewrapEnvironment
       const env = { PATH: '/usr/bin:/bin', ...command.env };
       const [forSandbox, forCommand] = isSession ? withoutNodeVariables(env) : [env, []];
       const forwarder = [process.execPath, relayInside, socketInside, String(portInside), ...forCommand, '--'];
-      return await spawnCommand(command, {
+      // Before the masks are made: what is opened meanwhile is hidden or found, never neither.
+      const watch = command.network === 'host' ? undefined : watchSockets((paths) => visibleOf(paths, mountsFor(env)));
+      const result = await spawnCommand(command, {
         argv: [bwrap, '--args', String(argumentsDescriptor), '--', ...(isSession ? forwarder : []), ...command.argv],
         env: {},
         cwd: '/',
-        input: nulSeparated(sandboxArguments(command, forSandbox)),
-        closing: closing.signal,
-      });
+        inputs: [nulSeparated(sandboxArguments(command, forSandbox)), encodeFilter(filter)],
+        closing: watch ? AbortSignal.any([closing.signal, watch.signal]) : closing.signal,
+      }).finally(() => watch?.stop());
+      const [opened] = watch?.stop() ?? [];
+      if (opened !== undefined) throw sandboxOpened(opened);
+      return result;
     },
     async close() {
       closing.abort();
@@ -125,4 +138,12 @@ function nulSeparated(args: readonly string[]): string {
 
 function unavailable(message: string, hint?: string): CraftError {
   return new CraftError('CRAFT_ENVIRONMENT_UNAVAILABLE', message, hint === undefined ? {} : { hint });
+}
+
+function sandboxOpened(path: string): CraftError {
+  return new CraftError(
+    'CRAFT_SANDBOX_OPENED',
+    `a program of this machine began to listen on ${path} while the step ran, where the step could reach it`,
+    { hint: 'run again: sockets that are there when a step begins are hidden; those below /run and /tmp always are' },
+  );
 }

@@ -1,19 +1,31 @@
 import { lstatSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
+const socketTable = '/proc/net/unix';
+
 /**
  * Unix sockets of this machine that lie in its file system. A sandbox hides them one by one where no mask covers them: a
  * read-only file system does not keep a client from connecting, and who listens there (a container engine, a database, an
  * agent) acts outside.
  */
-export function hostSockets(table = '/proc/net/unix'): string[] {
+export function hostSockets(table = socketTable): string[] {
+  return locateSockets(boundPaths(table));
+}
+
+/** Names under which sockets of this machine were bound in its file system. Sockets of a sandbox stand in a table of its own. */
+export function boundPaths(table = socketTable): string[] {
+  // Num RefCount Protocol Flags Type St Inode Path; abstract names begin with @ and need another network namespace.
+  const line = /^[0-9a-f]+:(?: +[0-9a-fA-F]+){5} +\d+ (\/.+)$/;
+  return readTable(table).flatMap((text) => line.exec(text)?.[1] ?? []);
+}
+
+/** Where such sockets lie now, without symbolic links. */
+export function locateSockets(paths: readonly string[]): string[] {
   const found = new Set<string>();
-  for (const line of readTable(table)) {
-    // Num RefCount Protocol Flags Type St Inode Path; abstract names begin with @ and need another network namespace.
-    const path = /^[0-9a-f]+:(?: +[0-9a-fA-F]+){5} +\d+ (\/.+)$/.exec(line)?.[1];
-    const real = path === undefined ? undefined : realSocket(path);
+  for (const path of paths) {
+    const real = realSocket(path);
     if (real !== undefined) found.add(real);
-    else if (path !== undefined) for (const near of socketsNear(path)) found.add(near);
+    else for (const near of socketsNear(path)) found.add(near);
   }
   return [...found].sort();
 }

@@ -12,7 +12,7 @@ export interface HostEnvironmentOptions {
 /**
  * Runs commands on this machine as they are: nothing but the environment variables leads them to the session, and nothing
  * keeps them from going around it. The relay listens on loopback so that the token itself is not in the environment; any
- * process of this machine can use it while the build runs.
+ * process of this user can use it while the build runs.
  */
 export async function createHostEnvironment(options: HostEnvironmentOptions = {}): Promise<BuildEnvironment> {
   const relay =

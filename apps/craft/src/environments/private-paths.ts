@@ -9,8 +9,11 @@ export interface PrivatePath {
 
 /** Where services keep secrets, and how deep to look. */
 const places = [
+  ['/', 1],
+  ['/boot', 1],
   ['/etc', 4],
-  ['/var/lib', 1],
+  ['/usr/local', 2],
+  ['/var', 2],
   ['/opt', 1],
   ['/srv', 1],
 ] as const;

@@ -1,6 +1,7 @@
 import { chmod } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { isOwnPeer } from './loopback-peer.js';
 import { createForwarder } from './relay-request.js';
 import type { RelayTarget } from './relay-target.js';
 import { openTunnel } from './relay-tunnel.js';
@@ -41,7 +42,7 @@ const keepAliveMs = 300_000;
 /**
  * An HTTP proxy that adds the session's credentials to every request and tunnel and passes everything on to the session's
  * proxy, so that the build itself never holds them (specs/craft-client.md gap 25). It decides nothing and looks into nothing;
- * credentials that the client sent are dropped.
+ * credentials that the client sent are dropped. Other users of the machine are turned away.
  */
 export async function startRelay(options: RelayOptions): Promise<Relay> {
   const proxy = new URL(options.proxyUrl);
@@ -65,7 +66,11 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   const forwarder = createForwarder(target);
   const server = createServer({ requestTimeout: 0, headersTimeout: 60_000, keepAliveTimeout: keepAliveMs });
   server.maxConnections = mostConnections;
-  server.on('connection', track);
+  server.on('connection', (socket) => {
+    track(socket);
+    // Who may open a unix socket its mode says; a port on loopback is open to everybody on the machine.
+    if ('port' in options.listen && !isOwnPeer(socket)) socket.destroy();
+  });
   server.on('clientError', (_error, socket) => socket.destroy());
   server.on('connect', (request: IncomingMessage, client: Socket, head: Buffer) => {
     target.count(1, 0);

@@ -28,6 +28,8 @@ export function isolationArguments(): string[] {
     ],
     ...(identityInside ? ['--uid', String(identityInside.uid), '--gid', String(identityInside.gid)] : []),
     ...['--ro-bind', '/', '/', '--dev', '/dev', '--proc', '/proc'],
+    // Inside, root is an ordinary user by name only: to the kernel's settings (core_pattern, sysrq) it is the owner of their files.
+    ...['--remount-ro', '/proc'],
   ];
 }
 

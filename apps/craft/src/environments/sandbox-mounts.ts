@@ -22,17 +22,21 @@ const masked = [
   ...['/tmp', '/var/tmp', '/run', '/home', '/root', '/mnt', '/media'],
   ...['/etc/ssh', '/etc/ssl/private', '/etc/apt/auth.conf.d'],
   ...['/var/lib/docker', '/var/lib/containerd', '/var/log', '/var/mail', '/var/spool', '/var/backups', '/var/crash'],
+  // What the kernel tells of the machine, as container engines hide it.
+  ...['/proc/acpi', '/proc/asound', '/proc/scsi', '/sys/firmware', '/sys/kernel/debug', '/sys/kernel/tracing'],
 ];
 /** Files that hold secrets; shown as empty. */
-const emptied = ['/etc/shadow', '/etc/shadow-', '/etc/gshadow', '/etc/gshadow-', '/etc/apt/auth.conf', '/etc/sudoers'];
+const emptied = [
+  ...['/etc/shadow', '/etc/shadow-', '/etc/gshadow', '/etc/gshadow-', '/etc/apt/auth.conf', '/etc/sudoers'],
+  ...['/proc/kcore', '/proc/keys', '/proc/sched_debug', '/proc/timer_list', '/proc/latency_stats'],
+];
 
 /**
  * Bubblewrap's mount options on top of the read-only root: everything that could hold a secret or a way out is emptied, and on
  * top of that comes what the build needs. The order is the order in which bubblewrap applies them.
  */
 export function mountArguments(mounts: SandboxMounts): string[] {
-  const home = homedir();
-  const hidden = [...masked, ...(isBelowAny(home, masked) || home === '/' ? [] : [home])].filter(isRealDirectory);
+  const { hidden, covered } = masks(mounts);
   const args: string[] = [];
   const empty = (path: string, isDirectory: boolean) =>
     args.push(...(isDirectory ? ['--tmpfs', path] : ['--ro-bind', '/dev/null', path]));
@@ -45,14 +49,23 @@ export function mountArguments(mounts: SandboxMounts): string[] {
     if (existsSync(path)) args.push('--ro-bind', path, path);
   }
   for (const path of mounts.writable) args.push('--bind', path, path);
-  const covered = mounts.hide.filter(isRealDirectory);
   for (const path of covered) empty(path, true);
-  const visible = [...mounts.readable, ...mounts.writable];
-  for (const path of hostSockets()) {
-    const isMasked = isBelowAny(path, covered) || (isBelowAny(path, hidden) && !isBelowAny(path, visible));
-    if (!isMasked) empty(path, false);
-  }
+  for (const path of visibleOf(hostSockets(), mounts)) empty(path, false);
   return args;
+}
+
+/** Those of the paths that no mask covers. */
+export function visibleOf(paths: readonly string[], mounts: SandboxMounts): string[] {
+  if (paths.length === 0) return [];
+  const { hidden, covered } = masks(mounts);
+  const shown = [...mounts.readable, ...mounts.writable];
+  return paths.filter((path) => !isBelowAny(path, covered) && (!isBelowAny(path, hidden) || isBelowAny(path, shown)));
+}
+
+function masks({ hide }: SandboxMounts): { readonly hidden: readonly string[]; readonly covered: readonly string[] } {
+  const home = homedir();
+  const hidden = [...masked, ...(isBelowAny(home, masked) || home === '/' ? [] : [home])].filter(isRealDirectory);
+  return { hidden, covered: hide.filter(isRealDirectory) };
 }
 
 /**

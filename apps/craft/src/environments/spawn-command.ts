@@ -7,8 +7,8 @@ export interface SpawnOptions {
   readonly argv: readonly [string, ...string[]];
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
-  /** Text that the program reads on descriptor 3. */
-  readonly input?: string | undefined;
+  /** What the program reads on descriptor 3 and those that follow. */
+  readonly inputs?: readonly (string | Uint8Array)[] | undefined;
   /** Ends the command as its own signal does: the environment is closed. */
   readonly closing?: AbortSignal | undefined;
 }
@@ -22,13 +22,14 @@ const lingerMs = 2000;
  */
 export function spawnCommand(command: BuildCommand, options: SpawnOptions): Promise<CommandResult> {
   const [program, ...args] = options.argv;
+  const { inputs = [] } = options;
   const signal = AbortSignal.any([command.signal, ...(options.closing ? [options.closing] : [])]);
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();
     const child = spawn(program, args, {
       cwd: options.cwd,
       env: { ...options.env },
-      stdio: ['pipe', 'pipe', 'pipe', ...(options.input === undefined ? [] : (['pipe'] as const))],
+      stdio: ['pipe', 'pipe', 'pipe', ...inputs.map(() => 'pipe' as const)],
       detached: true,
     });
     const end = () => {
@@ -42,7 +43,9 @@ export function spawnCommand(command: BuildCommand, options: SpawnOptions): Prom
     child.stdout?.on('data', command.onStdout);
     child.stderr?.on('data', command.onStderr);
     feed(child.stdin, command.stdin);
-    feed(child.stdio[3], options.input);
+    inputs.forEach((input, index) => {
+      feed((child.stdio as readonly unknown[])[3 + index], input);
+    });
     child.once('error', (cause) => {
       signal.removeEventListener('abort', end);
       reject(
@@ -68,7 +71,7 @@ export function spawnCommand(command: BuildCommand, options: SpawnOptions): Prom
 }
 
 /** Writes all of a text; a reader that does not want it is no error. */
-function feed(stream: unknown, text: string | undefined): void {
+function feed(stream: unknown, text: string | Uint8Array | undefined): void {
   if (!(stream instanceof Writable)) return;
   stream.on('error', () => undefined);
   stream.end(text ?? '');

@@ -1,14 +1,14 @@
 import { relative } from 'node:path';
-import { stripControl } from '@waybill/contracts';
 import type { PackResult } from '../commands/pack.js';
 import type { PackedItem } from '../commands/pack-item.js';
 import { describeError } from './describe-error.js';
 import { formatBytes } from './format-values.js';
 import { renderSummary } from './render-report.js';
+import { safeLine } from './safe-line.js';
 
 /** `craft pack` on a terminal: what was made and what it is made of. */
 export function renderPack(result: PackResult, cwd: string): string[] {
-  return result.items.flatMap((item) => renderItem(item, cwd)).map(stripControl);
+  return result.items.flatMap((item) => renderItem(item, cwd)).map(safeLine);
 }
 
 function renderItem(item: PackedItem, cwd: string): string[] {

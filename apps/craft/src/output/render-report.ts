@@ -1,7 +1,7 @@
-import { stripControl } from '@waybill/contracts';
 import type { ShownReport } from '../commands/show-report.js';
 import type { ReportSummary, SummaryRefusal, TrustRoot } from '../report/report-summary.js';
 import { count, formatBytes, formatDuration } from './format-values.js';
+import { safeLine } from './safe-line.js';
 
 const mostRefusals = 50;
 
@@ -18,7 +18,7 @@ export function renderReport({ summary, build }: ShownReport): string[] {
     `Session ${summary.session}: ${summary.policy}, ${summary.state}`,
     `Began ${summary.startTime}, took ${formatDuration(summary.durationMs)}`,
   ];
-  return [...head, ...session, '', ...renderSummary(summary)].map(stripControl);
+  return [...head, ...session, '', ...renderSummary(summary)].map(safeLine);
 }
 
 /** What was downloaded, how each was verified, what was refused. */

@@ -28,3 +28,8 @@ export interface Plugin<Part extends PartConfig = PartConfig> {
 export function shellWord(text: string): string {
   return /^[A-Za-z0-9_./:=@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
+
+/** Words as they stand behind a command: each with a blank in front. */
+export function shellWords(words: readonly string[]): string {
+  return words.map((word) => ` ${shellWord(word)}`).join('');
+}

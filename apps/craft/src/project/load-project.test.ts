@@ -79,7 +79,7 @@ describe('parseProject', () => {
     [
       'missing plugin',
       minimal.replace('plugin: nil', 'source: .'),
-      'craft.yaml:6:3: expected `plugin` to be one of nil, dump, make, npm',
+      'craft.yaml:6:3: expected `plugin` to be one of nil, dump, make, cmake, autotools, meson, npm, python, uv, go, rust, maven, gradle',
     ],
     [
       'misspelt plugin',
@@ -89,7 +89,7 @@ describe('parseProject', () => {
     [
       'unknown plugin',
       minimal.replace('plugin: nil', 'plugin: nul'),
-      'craft.yaml:7:13: expected `plugin` to be one of nil, dump, make, npm, found "nul"',
+      'craft.yaml:7:13: expected `plugin` to be one of nil, dump, make, cmake, autotools, meson, npm, python, uv, go, rust, maven, gradle, found "nul"',
     ],
     [
       'bad name',

@@ -124,6 +124,9 @@ async function startDaemon(program: DaemonProgram, options: DaemonOptions): Prom
   }
 }
 
+/** More than one pack downloads, little enough for a home directory. */
+const spoolQuota = '16G';
+
 /** Arguments of a daemon that craft starts. */
 export function daemonArguments(directories: WaybillDirectories, config: string, logFile: string): string[] {
   const socket = join(dirname(directories.runtimeFile), 'fetchctl.socket');
@@ -138,6 +141,8 @@ export function daemonArguments(directories: WaybillDirectories, config: string,
     ...(Buffer.byteLength(socket) < 100 ? [`--socket=${socket}`] : []),
     '--permissive-mode',
     `--idle-shutdown=${idleShutdownSeconds}`,
+    // With a quota bodies stay when their session is gone: the next pack need not download them again.
+    `--spool-quota=${spoolQuota}`,
     `--log-file=${logFile}`,
   ];
 }

@@ -33,6 +33,7 @@ export async function openExternalSession(env: Readonly<NodeJS.ProcessEnv>): Pro
     hide: [],
     follow() {},
     finish: async () => undefined,
+    keep: async () => undefined,
     discard: async () => undefined,
   };
 }

@@ -15,6 +15,7 @@ describe('parseEvent', () => {
     ['event: end\ndata: {}', undefined],
     ['event: download\ndata: {', undefined],
     ['event: refusal\ndata: {"url":"a\\u001b[2J"}', { kind: 'refusal', url: 'a\ufffd[2J' }],
+    ['event: refusal\ndata: {"reason":"no\\nwarning: forged\\u202e"}', { reason: 'no warning: forged\ufffd' }],
   ])('%j', (block, wanted) => {
     if (wanted === undefined) expect(parseEvent(block)).toBeUndefined();
     else expect(parseEvent(block)).toMatchObject(wanted);

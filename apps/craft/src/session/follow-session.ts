@@ -1,5 +1,5 @@
 import { Agent, request } from 'node:http';
-import { stripControl } from '@waybill/contracts';
+import { safeLine } from '../output/safe-line.js';
 import type { ControlEndpoint } from './control-request.js';
 
 /** What a session tells while it is live. */
@@ -58,9 +58,9 @@ export function parseEvent(block: string): SessionEvent | undefined {
     const value = JSON.parse(data.join('\n')) as Record<string, unknown>;
     return {
       kind,
-      url: stripControl(String(value.url ?? '')),
+      url: safeLine(String(value.url ?? '')),
       size: typeof value.size === 'number' ? value.size : 0,
-      reason: stripControl(String(value.reason ?? '')),
+      reason: safeLine(String(value.reason ?? '')),
       delivered: value.delivered === true,
     };
   } catch {

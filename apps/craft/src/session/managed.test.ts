@@ -1,4 +1,5 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -53,6 +54,51 @@ describe('openManagedSession', () => {
       'DELETE /session/ID',
       'DELETE /resources/ID',
     ]);
+  });
+
+  it('discards the sessions of runs that were killed, and no others', async () => {
+    const notes = join(dir, 'state/sessions');
+    await mkdir(notes, { recursive: true });
+    const caSha256 = service.runtime()['ca-sha256'];
+    const gone = spawnSync('true').pid;
+    const note = (id: string, content: unknown) => writeFile(join(notes, id), JSON.stringify(content));
+    await note('killed', { pid: gone, caSha256 });
+    await note('running', { pid: process.pid, caSha256 });
+    await note('elsewhere', { pid: gone, caSha256: 'of another service' });
+    await note('torn', 'x');
+    const long = new Date(Date.now() - 8 * 24 * 3_600_000);
+    for (const id of ['old', 'old-torn']) {
+      await note(id, id === 'old' ? { pid: gone, caSha256: 'of another service' } : 'x');
+      await utimes(join(notes, id), long, long);
+    }
+    const session = await open();
+    expect(service.calls).toEqual(['DELETE /session/ID', 'DELETE /resources/ID', 'POST /session']);
+    expect((await readdir(notes)).sort()).toEqual(['elsewhere', 'running', 's1', 'torn']);
+    await session.finish();
+    await session.discard();
+    expect((await readdir(notes)).sort()).toEqual(['elsewhere', 'running', 'torn']);
+  });
+
+  it('tries again with the next run when a session of a killed one cannot be discarded', async () => {
+    const notes = join(dir, 'state/sessions');
+    await mkdir(notes, { recursive: true });
+    const killed = { pid: spawnSync('true').pid, caSha256: service.runtime()['ca-sha256'] };
+    await writeFile(join(notes, 'killed'), JSON.stringify(killed));
+    service.faults.set('DELETE /resources/ID', answer(500, 'disk gone'));
+    await open();
+    expect(await readdir(notes)).toContain('killed');
+    service.faults.clear();
+    await open();
+    expect(await readdir(notes)).not.toContain('killed');
+  });
+
+  it('leaves a session whose report could not be read to its user', async () => {
+    const session = await open();
+    service.faults.set('GET /session/ID', answer(500, 'broken'));
+    await expect(session.finish()).rejects.toMatchObject({ code: 'CRAFT_REPORT_LOST' });
+    expect(await readdir(join(dir, 'state/sessions'))).toEqual(['s1']);
+    await session.keep();
+    expect(await readdir(join(dir, 'state/sessions'))).toEqual([]);
   });
 
   it('hides what the build must not see', async () => {

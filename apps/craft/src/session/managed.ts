@@ -7,6 +7,7 @@ import { type Daemon, ensureDaemon } from './daemon.js';
 import type { DaemonOptions } from './daemon-options.js';
 import { followSession } from './follow-session.js';
 import type { BuildSession, Policy } from './session.js';
+import { discardLeftSessions, noteSession } from './session-notes.js';
 import { sessionSections } from './session-sections.js';
 
 /** A session to open. */
@@ -30,6 +31,7 @@ export async function openManagedSession(options: ManagedSessionOptions): Promis
   const proxy = new URL(daemon.runtime['proxy-url']);
   proxy.username = encodeURIComponent(id);
   proxy.password = encodeURIComponent(token);
+  const forget = await noteSession(options.directories.state, id, daemon.runtime);
   const watching = new AbortController();
   let report: Promise<Record<string, unknown>> | undefined;
   return {
@@ -48,7 +50,12 @@ export async function openManagedSession(options: ManagedSessionOptions): Promis
       });
       return report;
     },
-    discard: () => discard(client, id),
+    keep: forget,
+    async discard() {
+      const problem = await discard(client, id);
+      await forget();
+      return problem;
+    },
   };
 }
 
@@ -75,6 +82,7 @@ async function create(
     ...(options.retryDelaysMs ? { retryDelaysMs: options.retryDelaysMs } : {}),
   });
   const { inspectors: project, directories, progress } = options;
+  await discardLeftSessions(directories.state, { runtime: daemon.runtime, client });
   const sections = await sessionSections({ runtime: daemon.runtime, project, directories, progress });
   const created = await client.createSession({
     policy: options.policy,

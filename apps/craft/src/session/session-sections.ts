@@ -23,9 +23,17 @@ const nothing: Required<InspectorsConfigInput> = {
   store: { urls: [] },
   bldbin: { urls: [] },
   snap: { 'snap-declaration': [] },
+  lxd: { servers: {} },
   apt: { repositories: {} },
   npm: { registries: {} },
+  cargo: { registries: {} },
+  go: { proxies: {} },
+  pip: { indexes: {} },
+  maven: { repositories: {} },
+  oci: { registries: {} },
   generic: { files: [] },
+  'lock-files': [],
+  requests: {},
   limits: {},
 };
 

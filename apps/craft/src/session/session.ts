@@ -22,6 +22,8 @@ export interface BuildSession {
    * @throws CraftError CRAFT_REPORT_LOST, and nothing of the session has been deleted then
    */
   finish(): Promise<Record<string, unknown> | undefined>;
+  /** Leaves session and report to the user: no later run takes them away. Never throws. */
+  keep(): Promise<void>;
   /** Removes the session and what the service keeps of it; call it once the report is safe. Never throws; says what failed. */
   discard(): Promise<string | undefined>;
 }

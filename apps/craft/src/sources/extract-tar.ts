@@ -6,6 +6,7 @@ import { CraftError } from '../errors.js';
 import { createTreeWriter, setModified, type TreeWriter } from '../files/tree-writer.js';
 import { createMeter, type ExtractLimits, type ExtractMeter } from './extract-limits.js';
 import { type AbsoluteLinks, checkLinkTarget } from './link-target.js';
+import { withoutTrailingSlashes } from './trailing-slashes.js';
 
 /** How a tar stream is unpacked. */
 export interface ExtractTarOptions {
@@ -107,7 +108,7 @@ async function writeEntry(
 }
 
 function entryPath(raw: string, archive: string): string {
-  const path = raw.replace(/^(\.\/+)+/, '').replace(/\/+$/, '');
+  const path = withoutTrailingSlashes(raw.replace(/^(\.\/+)+/, ''));
   if (path === '.' || path === '') return '';
   if (path.startsWith('/') || path.includes('\0') || path.split('/').includes('..')) {
     throw new CraftError(

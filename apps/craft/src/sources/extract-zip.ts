@@ -5,6 +5,7 @@ import { CraftError } from '../errors.js';
 import { checkInside, createTreeWriter, setModified, type TreeWriter } from '../files/tree-writer.js';
 import { createMeter, type ExtractLimits, type ExtractMeter } from './extract-limits.js';
 import { checkLinkTarget } from './link-target.js';
+import { withoutTrailingSlashes } from './trailing-slashes.js';
 
 const maxLinkBytes = 4_096;
 
@@ -72,7 +73,7 @@ async function writeEntry(
   meter: ExtractMeter,
   options: { to: string; archive: string },
 ): Promise<void> {
-  const path = entry.fileName.replace(/\/+$/, '');
+  const path = withoutTrailingSlashes(entry.fileName);
   if (path === '' || path === '.') return;
   checkPath(path, options.archive);
   if (entry.isEncrypted()) throw broken(options.archive, new Error(`${path} is encrypted`));
