@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"sort"
 	"syscall"
 	"time"
@@ -11,17 +12,17 @@ type Job struct {
 	Kind  string `json:"kind"`
 	Route Route  `json:"route"`
 
-	Clients   int   `json:"clients"`
-	WarmUpMs  int64 `json:"warmUpMs"`
-	MeasureMs int64 `json:"measureMs"`
-	Bodies    struct {
-		First int64 `json:"first"`
-		End   int64 `json:"end"`
-	} `json:"bodies"`
+	Clients     int    `json:"clients"`
+	WarmUpMs    int64  `json:"warmUpMs"`
+	MeasureMs   int64  `json:"measureMs"`
+	VerifyEvery int64  `json:"verifyEvery"`
+	Bodies      Bodies `json:"bodies"`
 
-	Path   string `json:"path"`
-	Bytes  int64  `json:"bytes"`
-	Sha256 string `json:"sha256"`
+	Direct  Route   `json:"direct"`
+	WarmUp  int64   `json:"warmUp"`
+	PauseMs float64 `json:"pauseMs"`
+
+	Large []LargeBody `json:"large"`
 }
 
 // Route leads to the upstream.
@@ -35,6 +36,38 @@ type Route struct {
 	Ca   []string `json:"ca"`
 }
 
+// Bodies are those that the upstream makes out of their path: eight digits, repeated.
+type Bodies struct {
+	Folder string `json:"folder"`
+	Bytes  int    `json:"bytes"`
+	First  int64  `json:"first"`
+	End    int64  `json:"end"`
+	// Each number is asked of a host of its own with this ending; empty: all of the route's host.
+	HostSuffix string `json:"hostSuffix"`
+}
+
+const digits = 8
+
+func (b Bodies) number(index int64) string { return fmt.Sprintf("%0*d", digits, index) }
+
+func (b Bodies) path(index int64) string { return "/" + b.Folder + "/" + b.number(index) }
+
+// host is the one that a number is asked of.
+func (b Bodies) host(route Route, index int64) string {
+	if b.HostSuffix == "" {
+		return route.Host
+	}
+	return "n" + b.number(index) + b.HostSuffix
+}
+
+// LargeBody lies in a file of the upstream.
+type LargeBody struct {
+	Path   string  `json:"path"`
+	Bytes  int64   `json:"bytes"`
+	Sha256 string  `json:"sha256"`
+	Pieces []Piece `json:"pieces"`
+}
+
 // Result is what was seen in the measured time.
 type Result struct {
 	Completed     int     `json:"completed"`
@@ -43,8 +76,11 @@ type Result struct {
 	ElapsedMs     float64 `json:"elapsedMs"`
 	P50Ms         float64 `json:"p50Ms"`
 	P99Ms         float64 `json:"p99Ms"`
+	DirectP50Ms   float64 `json:"directP50Ms"`
+	DirectP99Ms   float64 `json:"directP99Ms"`
 	HeadMs        float64 `json:"headMs"`
 	Exhausted     bool    `json:"exhausted"`
+	Next          int64   `json:"next"`
 	CPUMs         float64 `json:"cpuMs"`
 }
 

@@ -8,6 +8,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"os"
 )
 
@@ -34,7 +35,11 @@ func run(job Job) (*Result, error) {
 		return runSmall(job, keptClient)
 	case "fresh":
 		return runSmall(job, freshClient)
-	default:
+	case "latency":
+		return runLatency(job)
+	case "large":
 		return runLarge(job)
+	default:
+		return nil, fmt.Errorf("there is no work '%s'", job.Kind)
 	}
 }

@@ -8,12 +8,7 @@ import (
 	"time"
 )
 
-const (
-	smallBytes  = 1024
-	smallDigits = 8
-)
-
-// client fetches the small body with this number.
+// client fetches the body with this number.
 type client func(index int64) error
 
 // keptClient keeps one tunnel for all its requests.
@@ -26,43 +21,72 @@ func keptClient(job Job) (client, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	fetcher := newFetcher(job)
 	exchanger := newExchanger(tunnel, headLimit)
-	fetch := func(index int64) error { return fetchSmall(exchanger, job.Route, index) }
+	fetch := func(index int64) error { return fetcher.fetch(exchanger, index) }
 	return fetch, func() { tunnel.Close() }, nil
 }
 
-// freshClient opens a tunnel for each request.
+// freshClient opens a tunnel for each request, and checks the certificate of one in so many.
 func freshClient(job Job) (client, func(), error) {
-	opener, err := newOpener(job.Route, false)
+	blind, err := newOpener(job.Route, false)
 	if err != nil {
 		return nil, nil, err
 	}
+	checking, err := newOpener(job.Route, true)
+	if err != nil {
+		return nil, nil, err
+	}
+	fetcher := newFetcher(job)
 	buffer := make([]byte, headLimit)
 	fetch := func(index int64) error {
+		opener := blind
+		if job.VerifyEvery > 0 && index%job.VerifyEvery == 0 {
+			opener = checking
+		}
+		if job.Bodies.HostSuffix != "" {
+			opener = opener.to(job.Bodies.host(job.Route, index))
+		}
 		tunnel, err := opener.open()
 		if err != nil {
 			return err
 		}
 		defer tunnel.Close()
-		return fetchSmall(&exchanger{conn: tunnel, buffer: buffer}, job.Route, index)
+		return fetcher.fetch(&exchanger{conn: tunnel, buffer: buffer}, index)
 	}
 	return fetch, func() {}, nil
 }
 
-// fetchSmall fetches one small body and compares every byte of it.
-func fetchSmall(exchanger *exchanger, route Route, index int64) error {
-	digits := fmt.Sprintf("%0*d", smallDigits, index)
-	path := "/small/" + digits
+// fetcher fetches small bodies and compares every byte of them.
+type fetcher struct {
+	route  Route
+	bodies Bodies
+	body   []byte
+}
+
+func newFetcher(job Job) *fetcher {
+	return &fetcher{route: job.Route, bodies: job.Bodies, body: make([]byte, 0, job.Bodies.Bytes)}
+}
+
+func (f *fetcher) fetch(exchanger *exchanger, index int64) error {
+	path := f.bodies.path(index)
+	request := getRequest(f.bodies.host(f.route, index), f.route.Port, path)
 	_ = exchanger.conn.SetReadDeadline(time.Now().Add(answerTimeout))
-	body := make([]byte, 0, smallBytes)
-	status, _, err := exchanger.get(getRequest(route, path), func(piece []byte) { body = append(body, piece...) })
+	f.body = f.body[:0]
+	status, _, err := exchanger.get(request, func(piece []byte) { f.body = append(f.body, piece...) })
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	if status != 200 || !bytes.Equal(body, bytes.Repeat([]byte(digits), smallBytes/smallDigits)) {
-		return fmt.Errorf("%s was answered %d: %.200s", path, status, body)
+	if status != 200 || len(f.body) != f.bodies.Bytes || !repeats(f.body, f.bodies.number(index)) {
+		return fmt.Errorf("%s was answered %d with %d bytes: %.200s", path, status, len(f.body), f.body)
 	}
 	return nil
+}
+
+// repeats tells whether a body is nothing but the number, over and over.
+func repeats(body []byte, number string) bool {
+	n := len(number)
+	return len(body) >= n && string(body[:n]) == number && bytes.Equal(body[n:], body[:len(body)-n])
 }
 
 // tally is what one client did.
@@ -121,10 +145,17 @@ func runSmall(job Job, newClient func(Job) (client, func(), error)) (*Result, er
 		}(clients[i], &tallies[i])
 	}
 	group.Wait()
-	return sumUp(tallies, from, until, cpuTime()-time.Duration(cpuAtStart.Load()))
+	result, err := sumUp(tallies, job.Bodies.Bytes, from, until, cpuTime()-time.Duration(cpuAtStart.Load()))
+	if err != nil {
+		return nil, err
+	}
+	if result.Next = next + 1; result.Next > job.Bodies.End {
+		result.Next = job.Bodies.End
+	}
+	return result, nil
 }
 
-func sumUp(tallies []tally, from, until time.Time, cpu time.Duration) (*Result, error) {
+func sumUp(tallies []tally, bodyBytes int, from, until time.Time, cpu time.Duration) (*Result, error) {
 	var all []time.Duration
 	last := from
 	result := &Result{CPUMs: ms(cpu)}
@@ -147,7 +178,7 @@ func sumUp(tallies []tally, from, until time.Time, cpu time.Duration) (*Result, 
 	}
 	sortDurations(all)
 	result.Completed = len(all)
-	result.Bytes = int64(len(all)) * smallBytes
+	result.Bytes = int64(len(all)) * int64(bodyBytes)
 	result.ElapsedMs = ms(last.Sub(from))
 	result.P50Ms = quantile(all, 0.5)
 	result.P99Ms = quantile(all, 0.99)

@@ -19,8 +19,19 @@ const (
 // opener opens TLS connections along one route.
 type opener struct {
 	address string
+	route   Route
 	connect []byte
 	config  *tls.Config
+}
+
+// to is the same for another host.
+func (o *opener) to(host string) *opener {
+	other := &opener{address: o.address, route: o.route, config: o.config.Clone()}
+	other.route.Host, other.config.ServerName = host, host
+	if o.connect != nil {
+		other.connect = connectRequest(other.route)
+	}
+	return other
 }
 
 // newOpener prepares a route. No session is resumed, so each connection is a full handshake; the key exchange is the one
@@ -43,9 +54,9 @@ func newOpener(route Route, verify bool) (*opener, error) {
 		}
 	}
 	if route.Proxy == nil {
-		return &opener{address: fmt.Sprintf("127.0.0.1:%d", route.Port), config: config}, nil
+		return &opener{address: fmt.Sprintf("127.0.0.1:%d", route.Port), route: route, config: config}, nil
 	}
-	return &opener{address: route.Proxy.Address, connect: connectRequest(route), config: config}, nil
+	return &opener{address: route.Proxy.Address, route: route, connect: connectRequest(route), config: config}, nil
 }
 
 func connectRequest(route Route) []byte {

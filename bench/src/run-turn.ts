@@ -1,65 +1,72 @@
 import { mkdir, rm } from 'node:fs/promises';
-import type { Engine, RunningEngine } from './engines/engine.ts';
+import { BenchError } from './bench-error.ts';
+import type { Engine, RunningEngine, Site } from './engines/engine.ts';
 import type { Driver } from './load/driver.ts';
-import type { BodyRange } from './load/job.ts';
+import type { MadeBodies } from './load/job.ts';
+import type { MemoryPoint } from './measure/memory.ts';
 import type { Plan } from './plan.ts';
 import type { Turn } from './results/bench-result.ts';
-import type { Upstream } from './upstream/start-upstream.ts';
-import type { Certificate } from './upstream/throw-away-ca.ts';
-import type { Work } from './works/work.ts';
+import { type MadeFolder, manyBodies } from './upstream/made-body.ts';
+import type { Work, WorkContext, WorkResult } from './works/work.ts';
 
-export interface TurnOptions {
-  readonly dir: string;
+export interface TurnOptions extends Site {
   readonly plan: Plan;
   readonly driver: Driver;
-  readonly upstream: Upstream;
-  readonly ca: Certificate;
   readonly works: readonly Work[];
+  readonly hostSuffix: string | undefined;
   /** Leave the directory. */
   readonly keep: boolean;
-  readonly profileDir: string | undefined;
 }
-
-/** More small bodies than any engine gets through in its turn, and still numbers of eight digits. */
-const manyBodies = 40_000_000;
 
 /** One engine in one round: started with an empty directory, driven through every work, asked what it recorded, stopped. */
 export async function runTurn(engine: Engine, round: number, options: TurnOptions): Promise<Turn> {
-  const { dir } = options;
+  const { dir, works } = options;
   const values: Record<string, number> = {};
+  const memory: Record<string, readonly MemoryPoint[]> = {};
   const failures: Record<string, string> = {};
-  let downloads = 0;
   let running: RunningEngine | undefined;
   try {
     await mkdir(dir, { recursive: true });
     running = await engine.start(options);
     const takeBodies = bodyRanges(engine.needsToKnowBodies);
-    for (const work of options.works) {
+    for (const work of works) {
       try {
-        const result = await work.run({ ...options, engine: running, takeBodies });
+        const result = await runWork(work, { ...options, engine: running, takeBodies });
         Object.assign(values, result.values);
-        downloads += result.downloads;
+        if (result.memory) memory[work.id] = result.memory;
       } catch (error) {
+        // An engine that lost one record may have lost others: nothing of its turn counts.
+        if (error instanceof BenchError && error.code === 'BENCH_RECORD_INCOMPLETE') throw error;
         failures[work.id] = tell(error, dir);
       }
     }
-    if (Object.keys(failures).length === 0) await running.finish?.(downloads);
   } catch (error) {
     failures['*'] = tell(error, dir);
   } finally {
     await running?.stop();
     if (!options.keep) await rm(dir, { recursive: true, force: true, maxRetries: 3 });
   }
-  return { round, engine: engine.id, values: '*' in failures ? {} : values, failures };
+  const isVoid = '*' in failures;
+  return { round, engine: engine.id, values: isVoid ? {} : values, memory: isVoid ? {} : memory, failures };
 }
 
-/** Hands out small bodies, no number twice: as many as planned, or without end. */
-function bodyRanges(exact: boolean): (count: number) => BodyRange {
+/** @throws BenchError `BENCH_ANSWER_WRONG` when not every body came from the upstream */
+async function runWork(work: Work, context: WorkContext): Promise<WorkResult> {
+  const before = await context.upstream.requests();
+  const result = await work.run(context);
+  const answered = (await context.upstream.requests()) - before;
+  if (answered >= result.downloads) return result;
+  const what = `clients completed ${result.downloads} bodies, of which the upstream sent ${answered}`;
+  throw new BenchError('BENCH_ANSWER_WRONG', `${what}: the others came out of a cache`);
+}
+
+/** Hands out made bodies, no number twice: as many as planned, or without end. */
+function bodyRanges(exact: boolean): (folder: MadeFolder, count: number) => MadeBodies {
   let next = 0;
-  return (count) => {
+  return ({ folder, bytes }, count) => {
     const first = next;
     next += exact ? count : manyBodies;
-    return { first, end: next };
+    return { folder, bytes, first, end: next };
   };
 }
 

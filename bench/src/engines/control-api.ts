@@ -16,31 +16,48 @@ export interface ReportCounts {
 /** The part of fetch-service's control API that the benchmark needs. */
 export interface ControlApi {
   createSession(policy: SessionPolicy, config: InspectorsConfigInput): Promise<Session>;
+  /** From now on the session moves no byte, and its report can be read. */
+  revokeToken(session: Session): Promise<void>;
+  /** The report as it comes; the caller reads it to its end. */
+  openReport(session: Session): Promise<ReadableStream<Uint8Array>>;
   /** Revokes the token and reads the report. */
   closeSession(session: Session): Promise<ReportCounts>;
+  readMetrics(): Promise<string>;
+  /** Removes a closed session with everything that is kept of it. */
+  removeSession(session: Session): Promise<void>;
 }
 
 /** @param auth `user:password` */
 export function createControlApi(url: string, auth: string): ControlApi {
   const authorization = `Basic ${Buffer.from(auth).toString('base64')}`;
-  const call = async (method: string, path: string, body?: unknown): Promise<string> => {
+  const call = async (method: string, path: string, body?: unknown): Promise<Response> => {
     const init = { method, headers: { authorization }, body: body === undefined ? null : JSON.stringify(body) };
     const answer = await fetch(`${url}${path}`, init);
-    const text = await answer.text();
-    if (answer.ok) return text;
-    throw new BenchError(
-      'BENCH_ENGINE_FAILED',
-      `${method} ${path} was answered ${answer.status}: ${text.slice(0, 200)}`,
-    );
+    if (answer.ok) return answer;
+    const text = (await answer.text()).slice(0, 200);
+    throw new BenchError('BENCH_ENGINE_FAILED', `${method} ${path} was answered ${answer.status}: ${text}`);
+  };
+  const revokeToken = async ({ id, token }: Session) => {
+    await (await call('DELETE', `/session/${id}/token`, { token })).arrayBuffer();
   };
   return {
     async createSession(policy, config) {
-      return JSON.parse(await call('POST', '/session', { policy, 'inspectors-configuration': config }));
+      const answer = await call('POST', '/session', { policy, 'inspectors-configuration': config });
+      return (await answer.json()) as Session;
     },
-    async closeSession({ id, token }) {
-      await call('DELETE', `/session/${id}/token`, { token });
-      const report: SessionReport = JSON.parse(await call('GET', `/session/${id}`));
-      return countDownloads(report);
+    revokeToken,
+    async openReport({ id }) {
+      const { body } = await call('GET', `/session/${id}`);
+      return body ?? new ReadableStream();
+    },
+    async closeSession(session) {
+      await revokeToken(session);
+      return countDownloads((await (await call('GET', `/session/${session.id}`)).json()) as SessionReport);
+    },
+    readMetrics: async () => (await call('GET', '/metrics')).text(),
+    async removeSession({ id }) {
+      await (await call('DELETE', `/session/${id}`)).arrayBuffer();
+      await (await call('DELETE', `/resources/${id}`)).arrayBuffer();
     },
   };
 }

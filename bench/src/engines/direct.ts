@@ -5,9 +5,10 @@ export const direct: Engine = {
   id: 'direct',
   does: 'no proxy: the limit of load driver and upstream on this machine',
   needsToKnowBodies: false,
+  longWorks: false,
   find: async () => ({ version: '-' }),
-  start: async ({ upstream }) => ({
-    route: async () => ({ host: upstream.host, port: upstream.port, ca: [upstream.caPem] }),
-    stop: async () => {},
-  }),
+  start: async ({ upstream }) => {
+    const route = { host: upstream.host, port: upstream.port, ca: [upstream.caPem] };
+    return { open: async () => ({ route }), stop: async () => {} };
+  },
 };

@@ -14,6 +14,7 @@ export const mitmdump: Engine = {
   id: 'mitmdump',
   does: 'streams bodies above 1 MiB, hashes all (sha256); asks for credentials, writes no record, verifies nothing',
   needsToKnowBodies: false,
+  longWorks: false,
   find,
   start,
 };
@@ -26,7 +27,7 @@ async function find(): Promise<Availability> {
   }
 }
 
-async function start({ dir, upstream, ca }: Site): Promise<RunningEngine> {
+async function start({ dir, upstream, ca, wrap }: Site): Promise<RunningEngine> {
   const port = await freePort();
   await writeFile(join(dir, 'mitmproxy-ca.pem'), ca.keyPem + ca.certPem, { mode: 0o600 });
   await copyFile(addOn, join(dir, 'hash_bodies.py'));
@@ -41,13 +42,10 @@ async function start({ dir, upstream, ca }: Site): Promise<RunningEngine> {
     flow_detail: 0,
     termlog_verbosity: 'error',
   };
+  const options = Object.entries(settings).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
   const program = await startProgram({
-    program: 'mitmdump',
-    args: [
-      '-s',
-      join(dir, 'hash_bodies.py'),
-      ...Object.entries(settings).flatMap(([name, value]) => ['--set', `${name}=${value}`]),
-    ],
+    name: 'mitmdump',
+    ...wrap({ program: 'mitmdump', args: ['-s', join(dir, 'hash_bodies.py'), ...options] }),
     env: { PATH: searchPath, HOME: dir, LC_ALL: 'C.UTF-8' },
     logFile: join(dir, 'mitmdump.log'),
     ports: [port],
@@ -55,5 +53,5 @@ async function start({ dir, upstream, ca }: Site): Promise<RunningEngine> {
   const authorization = `Basic ${Buffer.from(credentials).toString('base64')}`;
   const proxy = { address: `127.0.0.1:${port}`, authorization };
   const route = { proxy, host: upstream.host, port: upstream.port, ca: [ca.certPem] };
-  return { ...program, route: async () => route };
+  return { ...program, open: async () => ({ route }) };
 }

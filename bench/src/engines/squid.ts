@@ -12,6 +12,7 @@ export const squid: Engine = {
   id: 'squid',
   does: 'ssl-bump with certificates per host; neither hashes nor records, asks for no credentials, caches nothing',
   needsToKnowBodies: false,
+  longWorks: true,
   find,
   start,
 };
@@ -29,21 +30,21 @@ async function find(): Promise<Availability> {
 }
 
 async function start(site: Site): Promise<RunningEngine> {
-  const { dir, upstream, ca } = site;
+  const { dir, upstream, ca, wrap } = site;
   const port = await freePort();
   await writeFile(join(dir, 'ca.pem'), ca.certPem + ca.keyPem, { mode: 0o600 });
   await writeFile(join(dir, 'squid.conf'), squidConfig(site, port));
   await runProgram(certificateHelper, ['-c', '-s', join(dir, 'certificates'), '-M', '4MB']);
   if (process.geteuid?.() === 0) await giveToSquid(dir);
   const program = await startProgram({
-    program: 'squid',
-    args: ['-N', '-f', join(dir, 'squid.conf')],
+    name: 'squid',
+    ...wrap({ program: 'squid', args: ['-N', '-f', join(dir, 'squid.conf')] }),
     env: { PATH: searchPath },
     logFile: join(dir, 'squid.log'),
     ports: [port],
   });
   const route = { proxy: { address: `127.0.0.1:${port}` }, host: upstream.host, port: upstream.port, ca: [ca.certPem] };
-  return { ...program, route: async () => route };
+  return { ...program, open: async () => ({ route }) };
 }
 
 /** Started by root, squid gives root's account up for its own, which has to reach its files. */

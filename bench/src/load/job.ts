@@ -9,10 +9,15 @@ export interface Route {
   readonly ca: readonly string[];
 }
 
-/** Numbers of the upstream's small bodies, from `first` to before `end`; each is asked for at most once. */
-export interface BodyRange {
+/** Bodies that the upstream makes out of their number (upstream/made-body.ts); each number is asked for at most once. */
+export interface MadeBodies {
+  readonly folder: string;
+  readonly bytes: number;
+  /** From `first` to before `end`. */
   readonly first: number;
   readonly end: number;
+  /** Each number is asked of a host of its own, `n<number><suffix>`; absent: all of the route's host. */
+  readonly hostSuffix?: string;
 }
 
 /**
@@ -25,21 +30,47 @@ export interface SmallJob {
   readonly clients: number;
   readonly warmUpMs: number;
   readonly measureMs: number;
-  readonly bodies: BodyRange;
+  readonly bodies: MadeBodies;
+  /** Fresh tunnels whose number divides by this check chain and name; checking all would cost the driver a third. */
+  readonly verifyEvery?: number;
 }
 
-/** One body on a tunnel of its own; opening the tunnel is not part of the time. */
+/** One request after the other on two kept tunnels in turns, the route and the direct one, with a pause before each. */
+export interface LatencyJob {
+  readonly kind: 'latency';
+  readonly route: Route;
+  readonly direct: Route;
+  readonly bodies: MadeBodies;
+  /** So many requests on each are not counted. */
+  readonly warmUp: number;
+  readonly pauseMs: number;
+}
+
+/** A part of a large body. */
+export interface Piece {
+  readonly at: number;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** A body that lies in a file. The driver compares its length, and its sha256 or that of pieces, in their order. */
+export interface LargeRequest {
+  readonly path: string;
+  readonly bytes: number;
+  /** Hashing all of it costs the driver as much as receiving. */
+  readonly sha256?: string;
+  readonly pieces?: readonly Piece[];
+}
+
+/** Bodies at the same time, each on a tunnel of its own; opening the tunnels is not part of the time. */
 export interface LargeJob {
   readonly kind: 'large';
   readonly route: Route;
-  readonly path: string;
-  readonly bytes: number;
-  /** Checked only when given: hashing costs the driver as much as receiving. */
-  readonly sha256?: string;
+  readonly large: readonly LargeRequest[];
 }
 
 /** What load/ reads, one a line. */
-export type Job = SmallJob | LargeJob;
+export type Job = SmallJob | LatencyJob | LargeJob;
 
 /** What load/ answers: what it saw in the measured time, warm-up excluded. */
 export interface JobResult {
@@ -51,10 +82,15 @@ export interface JobResult {
   readonly elapsedMs: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
-  /** Time to the head of the answer; large bodies only. */
+  /** Of the direct tunnel; `latency` only. */
+  readonly directP50Ms: number;
+  readonly directP99Ms: number;
+  /** Time until all heads have come; large bodies only. */
   readonly headMs: number;
   /** Every body of the range was asked for before the time was over. */
   readonly exhausted: boolean;
+  /** The first number that was not asked for; `kept` and `fresh` only. */
+  readonly next: number;
   /** Processor time of the driver in the measured time. */
   readonly cpuMs: number;
 }

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { cpuMsOf, parsePeak, parseStat, peakRssOf, resetPeakRss } from './process-tree.ts';
+import { cpuMsOf, openFilesOf, parseMemory, parseStat, peakRssOf, readMemory, resetPeakRss } from './process-tree.ts';
 
 describe('parseStat', () => {
   const rest = 'S 7 1 1 0 -1 4194304 100 0 0 0 11 22 33 44 20 0 1 0 100 1000 10';
@@ -14,12 +14,13 @@ describe('parseStat', () => {
   });
 });
 
-describe('parsePeak', () => {
+describe('parseMemory', () => {
   it.each([
-    ['Name:\tx\nVmPeak:\t  9 kB\nVmHWM:\t  12 kB\nVmRSS:\t  3 kB\n', 12 * 1024],
-    ['Name:\tkthread\n', 0],
-  ])('%j', (status, bytes) => {
-    expect(parsePeak(status)).toBe(bytes);
+    ['Name:\tx\nVmPeak:\t  9 kB\nVmHWM:\t  12 kB\nVmRSS:\t  3 kB\n', 12 * 1024, 3 * 1024],
+    ['Name:\tkthread\n', 0, 0],
+  ])('%j', (status, peak, now) => {
+    expect(parseMemory(status, 'VmHWM')).toBe(peak);
+    expect(parseMemory(status, 'VmRSS')).toBe(now);
   });
 });
 
@@ -34,7 +35,14 @@ describe('a process and its children', () => {
       const pid = child.pid as number;
       const full = await peakRssOf(pid);
       expect(full).toBeGreaterThan(64 << 20);
+      const { largest, peak } = await readMemory(pid);
+      expect(largest).toBeGreaterThan(64 << 20);
+      expect(peak).toBeGreaterThanOrEqual(largest);
+      // The shell is the other process.
+      expect(peak).toBeLessThan(full);
       expect(await cpuMsOf(pid)).toBeGreaterThan(0);
+      // Standard streams of both at least.
+      expect(await openFilesOf(pid)).toBeGreaterThanOrEqual(6);
       child.stdin.write('x');
       await once(child.stdout, 'data');
       await resetPeakRss(pid);
@@ -48,5 +56,6 @@ describe('a process and its children', () => {
   it('that are gone count nothing', async () => {
     expect(await peakRssOf(2 ** 22 + 1)).toBe(0);
     expect(await cpuMsOf(2 ** 22 + 1)).toBe(0);
+    expect(await openFilesOf(2 ** 22 + 1)).toBe(0);
   });
 });

@@ -39,11 +39,38 @@ export async function resetPeakRss(root: number): Promise<void> {
 
 /** Largest resident memory of a process and its children since the reset, bytes; shared pages count for each. */
 export async function peakRssOf(root: number): Promise<number> {
-  const peaks = (await treeOf(root)).map(({ pid }) => readFile(`/proc/${pid}/status`, 'utf8').then(parsePeak, () => 0));
-  return (await Promise.all(peaks)).reduce((sum, peak) => sum + peak, 0);
+  return (await readMemory(root)).peakOfAll;
 }
 
-/** `VmHWM:  1234 kB` of `/proc/<pid>/status`. */
-export function parsePeak(status: string): number {
-  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
+export interface ResidentMemory {
+  /** Of the largest process now, bytes. */
+  readonly largest: number;
+  /** Highest of one process since the reset. */
+  readonly peak: number;
+  /** Sum of the peaks of all. */
+  readonly peakOfAll: number;
+}
+
+/** Resident memory of a process and its children. */
+export async function readMemory(root: number): Promise<ResidentMemory> {
+  const tree = await treeOf(root);
+  const all = await Promise.all(tree.map(({ pid }) => readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')));
+  const peaks = all.map((status) => parseMemory(status, 'VmHWM'));
+  return {
+    largest: Math.max(0, ...all.map((status) => parseMemory(status, 'VmRSS'))),
+    peak: Math.max(0, ...peaks),
+    peakOfAll: peaks.reduce((sum, peak) => sum + peak, 0),
+  };
+}
+
+/** Open files of a process and its children. */
+export async function openFilesOf(root: number): Promise<number> {
+  const tree = await treeOf(root);
+  const all = await Promise.all(tree.map(({ pid }) => readdir(`/proc/${pid}/fd`).catch(() => [])));
+  return all.reduce((sum, files) => sum + files.length, 0);
+}
+
+/** `VmHWM:  1234 kB` of `/proc/<pid>/status`, bytes. */
+export function parseMemory(status: string, field: 'VmHWM' | 'VmRSS'): number {
+  return Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1] ?? 0) * 1024;
 }

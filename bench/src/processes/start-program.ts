@@ -5,6 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { BenchError } from '../bench-error.ts';
 
 export interface ProgramOptions {
+  /** For people, where another program starts it. */
+  readonly name: string;
   readonly program: string;
   readonly args: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
@@ -73,7 +75,7 @@ export async function startProgram(options: ProgramOptions): Promise<RunningProg
 
 function failed(options: ProgramOptions, what: string): BenchError {
   const tail = readFileSync(options.logFile, 'utf8').trim().split('\n').slice(-8).join('\n');
-  return new BenchError('BENCH_PROGRAM_FAILED', `${options.program} ${what}:\n${tail}`);
+  return new BenchError('BENCH_PROGRAM_FAILED', `${options.name} ${what}:\n${tail}`);
 }
 
 function signal(group: number, name: NodeJS.Signals): void {

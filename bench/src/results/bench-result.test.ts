@@ -10,7 +10,7 @@ const engines: EngineEntry[] = [
 ];
 
 function turn(round: number, engine: Turn['engine'], values: Turn['values'], failures = {}): Turn {
-  return { round, engine, values, failures };
+  return { round, engine, values, memory: {}, failures };
 }
 
 describe('summarise', () => {

@@ -55,6 +55,11 @@ export function shortMachineName({ cpu, cores }: Pick<Machine, 'cpu' | 'cores'>)
   return [...(words ?? ['unknown']), `${cores}c`].join('-');
 }
 
+/** Name of a file below results/. */
+export function resultFileName(date: string, machine: Machine, kind: string): string {
+  return `${date.slice(0, 10)}-${shortMachineName(machine)}${kind === 'full' ? '' : `-${kind}`}.json`;
+}
+
 /** Without the marks of trade. */
 function cpuName(model: string): string {
   return model

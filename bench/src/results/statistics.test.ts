@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ratioSpread, spreadOf } from './statistics.ts';
+import { quantileOf, ratioSpread, spreadOf } from './statistics.ts';
 
 describe('spreadOf', () => {
   it.each<[string, number[], [number, number, number, number] | undefined]>([
@@ -32,5 +32,19 @@ describe('ratioSpread', () => {
 
   it('has no ratio to nothing', () => {
     expect(ratioSpread([1], [0])).toBeUndefined();
+  });
+});
+
+describe('quantileOf', () => {
+  const hundred = Array.from({ length: 100 }, (_, index) => 100 - index);
+
+  it.each<[number[], number, number]>([
+    [hundred, 0.5, 50],
+    [hundred, 0.99, 99],
+    [hundred, 1, 100],
+    [[7], 0.99, 7],
+    [[], 0.5, 0],
+  ])('of %j at %f', (values, share, expected) => {
+    expect(quantileOf(values, share)).toBe(expected);
   });
 });

@@ -27,3 +27,9 @@ export function ratioSpread(
   });
   return spreadOf(ratios.filter((ratio) => ratio !== undefined));
 }
+
+/** The value at a share of the ranks, nearest rank; 0 when there is nothing to rank (load/job.go does the same). */
+export function quantileOf(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(sorted.length * share - 1e-6) - 1)] ?? 0;
+}

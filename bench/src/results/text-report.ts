@@ -1,26 +1,26 @@
 import type { Metric } from '../works/work.ts';
-import type { BenchResult, EngineEntry } from './bench-result.ts';
-import type { Spread } from './statistics.ts';
+import type { BenchResult } from './bench-result.ts';
+import { short, withSpread } from './format-number.ts';
+import { checkTargets } from './targets.ts';
 
 /** The result for people: what each engine did, how they compare, what was left out. */
 export function textReport(result: BenchResult): string {
-  const compared = result.metrics.filter((metric) => metric.compared);
-  const others = result.metrics.filter((metric) => !metric.compared);
   return [
     heading(result),
-    section('median (lowest–highest round)', engineTable(result, compared)),
-    section('ratios, round by round', ratioTable(result, compared)),
-    ...groups(others).map(([work, metrics]) => section(`more about '${work}'`, engineTable(result, metrics))),
-    legend(result.engines),
+    section('median (lowest–highest round)', metricTable(result)),
+    section('ratios, round by round', ratioTable(result)),
+    section('wanted of waybill-strict', targetTable(result)),
+    legend(result),
     failures(result),
   ]
     .filter((part) => part !== '')
     .join('\n\n');
 }
 
-function heading({ machine, kind, plan, date }: BenchResult): string {
+function heading({ machine, kind, plan, date, turns }: BenchResult): string {
+  const rounds = new Set(turns.filter(({ memory }) => Object.keys(memory).length === 0).map(({ round }) => round)).size;
   return [
-    `waybill bench (${kind}), ${date}: ${plan.rounds} rounds, ${plan.clients} clients, large body ${plan.largeBytes / 1024 ** 2} MiB`,
+    `waybill bench (${kind}), ${date}: ${rounds} rounds, ${plan.clients} clients, large body ${plan.largeBytes / 1024 ** 2} MiB`,
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.system}, Linux ${machine.kernel}, ` +
       `Node ${machine.node}, spool on ${machine.fileSystem}, load before ${machine.loadBefore}`,
   ].join('\n');
@@ -30,36 +30,50 @@ function section(title: string, lines: string): string {
   return lines === '' ? '' : `${title}\n${lines}`;
 }
 
-function engineTable({ engines, summary }: BenchResult, metrics: readonly Metric[]): string {
-  const rows = engines
-    .filter(({ missing }) => missing === undefined)
-    .map(({ id }) => [id, ...metrics.map((metric) => cell(summary[id]?.[metric.id]))]);
-  return table(['', ...metrics.map(({ title, unit }) => `${title}, ${unit}`)], rows);
+/** A line for each number, a column for each engine, and a title for each work. */
+function metricTable({ engines, metrics, summary }: BenchResult): string {
+  const columns = engines.filter(({ missing }) => missing === undefined).map(({ id }) => id);
+  const groups = new Map<string, Metric[]>();
+  for (const metric of metrics) groups.set(workOf(metric), [...(groups.get(workOf(metric)) ?? []), metric]);
+  const rows = [...groups].flatMap(([work, group]) => [
+    [work],
+    ...group.map(({ id, title, unit }) => [
+      `  ${title}, ${unit}`,
+      ...columns.map((engine) => withSpread(summary[engine]?.[id])),
+    ]),
+  ]);
+  return rows.length === 0 ? '' : table([['', ...columns], ...rows]);
 }
 
-/** Ours against each other engine, and everybody against no proxy at all. */
-function ratioTable({ ratios }: BenchResult, metrics: readonly Metric[]): string {
-  const rows = Object.entries(ratios)
-    .filter(([pair]) => /^waybill-\w+\/(?!waybill)|\/direct$/.test(pair))
-    .map(([pair, found]) => [pair.replace('/', ' ÷ '), ...metrics.map((metric) => cell(found[metric.id], '×'))]);
-  return rows.length === 0 ? '' : table(['', ...metrics.map(({ title }) => title)], rows);
+/** Ours against each other engine. Of costs less is better. */
+function ratioTable({ metrics, ratios }: BenchResult): string {
+  const pairs = Object.keys(ratios).filter((pair) =>
+    /^waybill-\D\w+[/](?!waybill)|^waybill-\d+[/]waybill-1$/.test(pair),
+  );
+  const rows = metrics
+    .filter(({ compared }) => compared)
+    .map(({ id, title, better }) => [
+      `  ${workOf({ id })}: ${title}${better === 'lower' ? ' (less is better)' : ''}`,
+      ...pairs.map((pair) => withSpread(ratios[pair]?.[id], '×')),
+    ]);
+  const heads = pairs.map((pair) => pair.replace('/', ' ÷ '));
+  return pairs.length === 0 || rows.length === 0 ? '' : table([['', ...heads], ...rows]);
 }
 
-function groups(metrics: readonly Metric[]): [string, Metric[]][] {
-  const works = new Map<string, Metric[]>();
-  for (const metric of metrics) {
-    const work = metric.id.slice(0, metric.id.indexOf('.'));
-    works.set(work, [...(works.get(work) ?? []), metric]);
-  }
-  return [...works];
+function targetTable(result: BenchResult): string {
+  const rows = checkTargets(result).map(({ metric, title, wanted, value, unit, found, isMet }) => [
+    `  ${isMet ? 'met   ' : 'MISSED'}  ${workOf({ id: metric })}: ${title}`,
+    `${wanted} ${short(value)} ${unit}`,
+    withSpread(found),
+  ]);
+  return rows.length === 0 ? '' : table(rows);
 }
 
-function legend(engines: readonly EngineEntry[]): string {
-  return engines
-    .map(({ id, does, version, missing }) =>
-      missing === undefined ? `${id} ${version}: ${does}` : `SKIPPED ${id}: ${missing}`,
-    )
-    .join('\n');
+function legend({ engines, skipped }: BenchResult): string {
+  const lines = engines.map(({ id, does, version, missing }) =>
+    missing === undefined ? `${id} ${version}: ${does}` : `SKIPPED ${id}: ${missing}`,
+  );
+  return [...lines, ...skipped.map(({ id, why }) => `SKIPPED ${id}: ${why}`)].join('\n');
 }
 
 function failures({ turns }: BenchResult): string {
@@ -70,20 +84,20 @@ function failures({ turns }: BenchResult): string {
     .join('\n');
 }
 
-function cell(spread: Spread | undefined, sign = ''): string {
-  if (!spread) return '–';
-  return `${short(spread.median)}${sign} (${short(spread.min)}–${short(spread.max)})`;
+function workOf({ id }: Pick<Metric, 'id'>): string {
+  return id.slice(0, id.indexOf('.'));
 }
 
-/** Three figures, thousands apart. */
-export function short(value: number): string {
-  const decimals = value >= 100 ? 0 : value >= 10 ? 1 : 2;
-  return value.toFixed(decimals).replace(/\B(?=(\d{3})+(?!\d)(?<!\.\d*))/g, ' ');
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
-  const line = (cells: readonly string[]) =>
-    `  ${cells.map((text, column) => (column === 0 ? text.padEnd(widths[0] ?? 0) : text.padStart(widths[column] ?? 0))).join('   ')}`;
-  return [line(head), ...rows.map(line)].join('\n');
+/** Columns as wide as their widest cell; a row of one cell is a title and widens nothing. */
+function table(rows: readonly (readonly string[])[]): string {
+  const cells = rows.filter((row) => row.length > 1);
+  const count = Math.max(...cells.map((row) => row.length));
+  const widths = Array.from({ length: count }, (_, column) =>
+    Math.max(...cells.map((row) => row[column]?.length ?? 0)),
+  );
+  const line = (row: readonly string[]) =>
+    row.map((text, column) =>
+      column === 0 ? text.padEnd(widths[0] as number) : text.padStart(widths[column] as number),
+    );
+  return rows.map((row) => (row.length === 1 ? ` ${row[0]}` : line(row).join('   ').trimEnd())).join('\n');
 }

@@ -1,8 +1,10 @@
-import { smallBodyTemplate, smallPathPattern } from './bodies.ts';
+import { madeFolders, madeLocation } from './made-body.ts';
 
 export interface NginxConfigOptions {
   readonly dir: string;
   readonly port: number;
+  /** Plain http on 127.0.0.1, for `/status` alone. */
+  readonly statusPort: number;
   readonly certFile: string;
   readonly keyFile: string;
   readonly workers: number;
@@ -20,7 +22,8 @@ export function nginxConfig(options: NginxConfigOptions): string {
 worker_processes ${options.workers};
 pid ${dir}/nginx.pid;
 error_log stderr warn;
-events { worker_connections 4096; }
+worker_rlimit_nofile 65536;
+events { worker_connections 16384; }
 http {
   access_log off;
   default_type application/octet-stream;
@@ -28,12 +31,16 @@ ${temporary.map((name) => `  ${name}_temp_path ${dir}/tmp-${name};`).join('\n')}
   keepalive_requests 1000000000;
   keepalive_timeout 600s;
   server {
-${addresses.map((address) => `    listen ${address}:${port} ssl;`).join('\n')}
+${addresses.map((address) => `    listen ${address}:${port} ssl backlog=4096;`).join('\n')}
     ssl_certificate ${options.certFile};
     ssl_certificate_key ${options.keyFile};
     ssl_protocols TLSv1.2 TLSv1.3;
-    location ~ "${smallPathPattern}" { return 200 "${smallBodyTemplate()}"; }
+${madeFolders.map((folder) => `    ${madeLocation(folder)}`).join('\n')}
     location /large/ { root ${dir}; output_buffers 2 128k; }
+  }
+  server {
+    listen 127.0.0.1:${options.statusPort};
+    location = /status { stub_status; }
   }
 }
 `;

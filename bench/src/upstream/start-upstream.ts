@@ -15,27 +15,44 @@ export interface Upstream {
   /** The root that vouches for it: no engine and no client trusts it by itself. */
   readonly caFile: string;
   readonly caPem: string;
-  /** The measured body, and a small one to check bytes with. */
+  /** The measured body, those that are fetched at the same time, and a small one to check bytes with. */
   readonly large: LargeBody;
+  readonly parts: readonly LargeBody[];
   readonly probe: LargeBody;
   readonly version: string;
   readonly pid: number;
+  /** Requests that it has answered so far. */
+  requests(): Promise<number>;
   stop(): Promise<void>;
+}
+
+export interface UpstreamOptions {
+  readonly dir: string;
+  readonly largeBytes: number;
+  readonly parts: number;
+  readonly partBytes: number;
+  /** Ending of further host names. */
+  readonly hostSuffix?: string | undefined;
 }
 
 const probeBytes = 8 * 1024 * 1024;
 
 /** Starts nginx over HTTPS with a throw-away certificate and writes its large bodies. */
-export async function startUpstream(dir: string, largeBytes: number): Promise<Upstream> {
+export async function startUpstream(options: UpstreamOptions): Promise<Upstream> {
+  const { dir, hostSuffix } = options;
   await mkdir(join(dir, 'large'), { recursive: true });
   const version = /nginx\/(\S+)/.exec(await runProgram('nginx', ['-v']))?.[1] ?? 'unknown';
   const host = 'localhost';
   const root = await createThrowAwayCa(dir, 'upstream-root');
-  const certificate = await createServerCertificate(dir, 'upstream-root', host);
-  const port = await freePort();
+  const certificate = await createServerCertificate(dir, 'upstream-root', [
+    host,
+    ...(hostSuffix === undefined ? [] : [`*${hostSuffix}`]),
+  ]);
+  const [port, statusPort] = [await freePort(), await freePort()];
   const config = nginxConfig({
     dir,
     port,
+    statusPort,
     certFile: certificate.certFile,
     keyFile: certificate.keyFile,
     workers: Math.min(2, availableParallelism()),
@@ -44,20 +61,37 @@ export async function startUpstream(dir: string, largeBytes: number): Promise<Up
   });
   await writeFile(join(dir, 'nginx.conf'), config);
   const probe = await largeBody(dir, 'probe', probeBytes);
-  const large = await largeBody(dir, 'body', largeBytes);
+  const large = await largeBody(dir, 'body', options.largeBytes);
+  const parts: LargeBody[] = [];
+  for (let part = 1; part <= options.parts; part++) {
+    parts.push(await largeBody(dir, `part-${part}`, options.partBytes));
+  }
   const program = await startProgram({
+    name: 'nginx',
     program: 'nginx',
     args: ['-p', dir, '-e', 'stderr', '-c', join(dir, 'nginx.conf')],
     env: { PATH: searchPath },
     logFile: join(dir, 'nginx.log'),
-    ports: [port],
+    ports: [port, statusPort],
   });
-  return { host, port, caFile: root.certFile, caPem: root.certPem, large, probe, version, ...program };
+  const bodies = { large, parts, probe };
+  const requests = () => answeredRequests(statusPort);
+  return { host, port, caFile: root.certFile, caPem: root.certPem, ...bodies, version, requests, ...program };
 }
 
 async function largeBody(dir: string, name: string, bytes: number): Promise<LargeBody> {
   const path = `/large/${name}`;
-  return { path, bytes, sha256: await writeLargeBody(join(dir, path), bytes) };
+  return { path, ...(await writeLargeBody(join(dir, path), name, bytes)) };
+}
+
+async function answeredRequests(statusPort: number): Promise<number> {
+  const answer = await fetch(`http://127.0.0.1:${statusPort}/status`);
+  return parseRequests(await answer.text());
+}
+
+/** The third number below `server accepts handled requests` of nginx's stub_status. */
+export function parseRequests(status: string): number {
+  return Number(/^ \d+ \d+ (\d+) $/m.exec(status)?.[1]);
 }
 
 function loopbackAddresses(): string[] {

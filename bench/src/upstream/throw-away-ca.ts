@@ -12,7 +12,7 @@ export interface Certificate {
 
 const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
 
-/** A P-256 root CA for a day. */
+/** A P-256 root CA. */
 export async function createThrowAwayCa(dir: string, name: string): Promise<Certificate> {
   const extensions = ['basicConstraints=critical,CA:TRUE', 'keyUsage=critical,keyCertSign,cRLSign'];
   await runProgram(
@@ -26,7 +26,7 @@ export async function createThrowAwayCa(dir: string, name: string): Promise<Cert
       '-out',
       `${name}.crt`,
       '-days',
-      '2',
+      '365',
       '-subj',
       `/CN=${name}`,
     ].concat(extensions.flatMap((extension) => ['-addext', extension])),
@@ -35,16 +35,21 @@ export async function createThrowAwayCa(dir: string, name: string): Promise<Cert
   return read(dir, name);
 }
 
-/** A server certificate for one host name, signed by a root of the same directory. */
-export async function createServerCertificate(dir: string, root: string, host: string): Promise<Certificate> {
-  const extensions = `basicConstraints=CA:FALSE\nsubjectAltName=DNS:${host}\nextendedKeyUsage=serverAuth\n`;
+/** A server certificate for these host names, signed by a root of the same directory. */
+export async function createServerCertificate(
+  dir: string,
+  root: string,
+  hosts: readonly string[],
+): Promise<Certificate> {
+  const names = hosts.map((host) => `DNS:${host}`).join();
+  const extensions = `basicConstraints=CA:FALSE\nsubjectAltName=${names}\nextendedKeyUsage=serverAuth\n`;
   await writeFile(join(dir, 'server.ext'), extensions);
   await runProgram(
     'openssl',
-    ['req', ...curve, '-keyout', 'server.key', '-out', 'server.csr', '-subj', `/CN=${host}`],
+    ['req', ...curve, '-keyout', 'server.key', '-out', 'server.csr', '-subj', `/CN=${hosts[0]}`],
     dir,
   );
-  const signing = ['-CA', `${root}.crt`, '-CAkey', `${root}.key`, '-CAcreateserial', '-days', '2'];
+  const signing = ['-CA', `${root}.crt`, '-CAkey', `${root}.key`, '-CAcreateserial', '-days', '365'];
   await runProgram(
     'openssl',
     ['x509', '-req', '-in', 'server.csr', ...signing, '-extfile', 'server.ext', '-out', 'server.crt'],

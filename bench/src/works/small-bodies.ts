@@ -1,46 +1,85 @@
-import { withProcessorTime } from './processor-time.ts';
-import type { Metric, Work } from './work.ts';
+import type { Plan } from '../plan.ts';
+import { type MadeFolder, medium, small } from '../upstream/made-body.ts';
+import { measureJob, shareMetrics, shareValues } from './processor-time.ts';
+import { through, type Work } from './work.ts';
+
+/** One in so many new tunnels has its certificate checked. */
+export const verifyEvery = 16;
+/** Until all clients of the measured job are under way. */
+const settleMs = 100;
+
+interface SmallWork {
+  readonly id: string;
+  readonly kind: 'kept' | 'fresh';
+  readonly title: string;
+  readonly unit: string;
+  readonly folder: MadeFolder;
+  bodies(plan: Plan): number;
+}
 
 /** 1 KiB bodies, each another one, on tunnels that stay open. */
-export const keptRequests = smallBodies('kept', 'requests on kept tunnels', 'requests/s');
+export const keptRequests = smallBodies({
+  id: 'kept',
+  kind: 'kept',
+  title: '1 KiB on kept tunnels',
+  unit: 'requests/s',
+  folder: small,
+  bodies: ({ keptBodies }) => keptBodies,
+});
+
+/** The same with 100 KiB. */
+export const keptMediumRequests = smallBodies({
+  id: 'kept100k',
+  kind: 'kept',
+  title: '100 KiB on kept tunnels',
+  unit: 'requests/s',
+  folder: medium,
+  bodies: ({ mediumBodies }) => mediumBodies,
+});
 
 /** TCP, CONNECT, TLS, one 1 KiB body, close. */
-export const newConnections = smallBodies('fresh', 'new connections', 'connections/s');
+export const newConnections = smallBodies({
+  id: 'fresh',
+  kind: 'fresh',
+  title: 'new connections',
+  unit: 'connections/s',
+  folder: small,
+  bodies: ({ freshBodies }) => freshBodies,
+});
 
-function smallBodies(kind: 'kept' | 'fresh', title: string, unit: string): Work {
-  const metric = (id: string, more: Omit<Metric, 'id' | 'better' | 'compared'>): Metric => ({
-    id: `${kind}.${id}`,
-    better: 'lower',
-    compared: false,
-    ...more,
-  });
+function smallBodies({ id, kind, title, unit, folder, bodies: count }: SmallWork): Work {
+  const detail = { better: 'lower', compared: false } as const;
   return {
-    id: kind,
+    id,
     metrics: [
-      { id: `${kind}.rate`, title, unit, better: 'higher', compared: true },
-      metric('p50', { title: 'median latency', unit: 'ms' }),
-      metric('p99', { title: '99th percentile', unit: 'ms' }),
-      metric('cpu', { title: 'processor time', unit: 'ms each' }),
-      metric('driverShare', { title: 'load driver', unit: 'cores' }),
-      metric('upstreamShare', { title: 'nginx', unit: 'cores' }),
+      { id: `${id}.rate`, title, unit, better: 'higher', compared: true },
+      { id: `${id}.cpu`, title: `processor time, ${title}`, unit: 'ms each', better: 'lower', compared: true },
+      { id: `${id}.p50`, title: 'median latency', unit: 'ms', ...detail },
+      { id: `${id}.p99`, title: '99th percentile', unit: 'ms', ...detail },
+      ...shareMetrics(id),
     ],
     async run(context) {
       const { plan, driver, engine } = context;
       const { clients, warmUpMs, measureMs } = plan;
-      const bodies = context.takeBodies(kind === 'kept' ? plan.keptBodies : plan.freshBodies);
-      const job = { kind, route: await engine.route(bodies), clients, warmUpMs, measureMs, bodies };
-      const { result, time } = await withProcessorTime(context, () => driver.run(job));
-      return {
-        values: {
-          [`${kind}.rate`]: (result.completed * 1000) / result.elapsedMs,
-          [`${kind}.p50`]: result.p50Ms,
-          [`${kind}.p99`]: result.p99Ms,
-          [`${kind}.driverShare`]: result.cpuMs / result.elapsedMs,
-          [`${kind}.upstreamShare`]: time.upstreamShare,
-          ...(time.engineMs === undefined ? {} : { [`${kind}.cpu`]: time.engineMs / result.completedEver }),
-        },
-        downloads: result.completedEver,
-      };
+      const bodies = context.takeBodies(folder, count(plan));
+      return through(engine, bodies, async (route) => {
+        const load = { kind, route, clients, verifyEvery };
+        // A job of its own: what an engine does once (each of its processes reads the session) is not in the processor time.
+        const first = await driver.run({ ...load, bodies, warmUpMs: 0, measureMs: warmUpMs });
+        const rest = { ...bodies, first: first.next };
+        const measured = await measureJob(context, () =>
+          driver.run({ ...load, bodies: rest, warmUpMs: settleMs, measureMs }),
+        );
+        const { result, engineMs } = measured;
+        const values: Record<string, number> = {
+          [`${id}.rate`]: (result.completed * 1000) / result.elapsedMs,
+          [`${id}.p50`]: result.p50Ms,
+          [`${id}.p99`]: result.p99Ms,
+          ...shareValues(id, measured),
+        };
+        if (engineMs !== undefined) values[`${id}.cpu`] = engineMs / result.completedEver;
+        return { values, downloads: first.completedEver + result.completedEver };
+      });
     },
   };
 }
