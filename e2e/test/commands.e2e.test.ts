@@ -41,6 +41,16 @@ describe('fetchctl', () => {
     expect((await service(['--version'])).stdout).toBe(stdout);
   });
 
+  it('env prepares a client that then uses the session', async () => {
+    const place = ['--proxy', daemon.runtime['proxy-url'], '--ca', daemon.runtime['ca-file']];
+    const created = await fetchctl(['create-session']);
+    const prepared = await fetchctl(['env', '-', '--dir', files.at('clients'), ...place], created.stdout);
+    expect(prepared, prepared.stderr).toMatchObject({ code: 0 });
+    const script = `eval "$ENV"; curl --silent --show-error ${upstream.url}/env`;
+    const { code, stdout } = await run('sh', ['-euc', script], { env: { ENV: prepared.stdout } });
+    expect([code, stdout]).toEqual([0, 'file']);
+  });
+
   it('create-session and list-artifacts, before the session is over', async () => {
     const sections = await put(
       'sections.yaml',

@@ -19,7 +19,8 @@ let auth: readonly string[];
 beforeAll(async () => {
   upstream = keep(await startHttpUpstream((_request, response) => void response.end('file')));
   const files = [{ url: `${upstream.url}/**`, sha256: sha256('file') }];
-  daemon = keep(await startDaemon({ inspectors: { generic: { files } } }));
+  // What an earlier session stored would make the second of two equal sessions differ from the first.
+  daemon = keep(await startDaemon({ inspectors: { generic: { files }, limits: { reuse: 'off' } } }));
   api = daemon.runtime['control-url'];
   auth = ['--user', daemon.runtime.auth];
 });

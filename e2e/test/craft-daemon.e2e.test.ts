@@ -264,7 +264,9 @@ describe('one daemon for all', () => {
     expect(ran.stderr).not.toContain('starting the fetch service');
     expect(await user.runtime()).toEqual(runtime);
     expect(runtime?.pid).toBe(daemon.pid);
-    await expect(stat(user.at('state/waybill'))).rejects.toThrow('ENOENT');
+    // No daemon of its own, so neither spool nor configuration; notes of sessions go with them.
+    expect(await readdir(user.at('state/waybill'))).toEqual(['sessions']);
+    expect(await readdir(user.at('state/waybill/sessions'))).toEqual([]);
     expect((await project.report(`${artifact}.json`))['spool-path']).toContain('spool-by-hand');
   });
 

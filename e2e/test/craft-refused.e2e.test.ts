@@ -36,7 +36,7 @@ describe('a refusal in a strict session', () => {
         '  build of part app',
         `    GET ${scene.unlisted}`,
         `      default: no inspector recognises ${scene.unlisted}`,
-        '      → add its origin to inspectors.yaml, section npm, apt, git or generic',
+        '      → add its origin to inspectors.yaml, which has generic; docs/fetch-service.md lists the sections there are',
       ].join('\n'),
     );
     expect(ran.stdout).toContain(`Report ${failure}\n`);

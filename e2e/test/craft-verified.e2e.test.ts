@@ -185,19 +185,23 @@ describe('a session', () => {
     );
   });
 
-  it('leaves nothing of it in the daemon', async () => {
+  it('leaves no record of it in the daemon, and what it downloaded for the next pack', async () => {
     const project = await user.project(sceneProject(scene));
     await packed(project);
     const report = await project.report(`${artifact}.json`);
     expect(await user.activeSessions()).toEqual([]);
     expect((await user.control('GET', `/session/${report['session-id']}`)).status).toBe(404);
     expect(report.artifacts.length).toBeGreaterThan(0);
-    const bytes = [scene.npm.tarball('left', '1.1.0'), scene.npm.tarball('@scope/right', '2.3.0'), scene.tarball.bytes];
-    const spool = Object.entries(await contents(user.at('state/waybill/spool')));
-    expect(spool.length).toBeGreaterThan(0);
-    for (const body of bytes) {
-      expect(spool.filter(([, text]) => text.includes(body.toString('latin1'))).map(([path]) => path)).toEqual([]);
-    }
+
+    const before = scene.npm.requests.length;
+    const again = await user.project(sceneProject(scene));
+    await packed(again);
+    expect(scene.npm.requests.slice(before).filter((line) => line.endsWith('.tgz'))).toEqual([]);
+    const reused = (await again.report(`${artifact}.json`)).artifacts.filter(({ downloads }) =>
+      downloads.some(({ delivery }) => delivery === 'reused'),
+    );
+    const digest = sha256(scene.npm.tarball('left', '1.1.0'));
+    expect(reused.map(({ metadata }) => metadata.sha256)).toContain(digest);
   });
 });
 

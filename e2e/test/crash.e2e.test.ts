@@ -25,8 +25,9 @@ let daemon: Daemon;
 /** Small ones (packed together), some of the size where it changes, and large ones (streamed). */
 const sizes = [1, 900, 40_000, 260_000, 300_000, 1_500_000];
 const paths = Array.from({ length: 120 }, (_, n) => `/${n}`);
+const pathsOf = (policy: string) => paths.map((path) => `/${policy}${path}`);
 const bodyOf = (path: string) => {
-  const n = Number(path.slice(1));
+  const n = Number(path.slice(path.lastIndexOf('/') + 1));
   return Buffer.alloc(sizes[n % sizes.length] ?? 1, `${path} is unlike the others `);
 };
 
@@ -37,7 +38,9 @@ beforeAll(async () => {
     else response.writeHead(200, { 'content-length': '3000000' }).write(Buffer.alloc(2_000_000));
   };
   upstream = keep(await startHttpsUpstream(serve, { ca }));
-  const files = paths.map((path) => ({ url: upstream.url + path, sha256: sha256(bodyOf(path)) }));
+  // Each policy has its own, or what one stored would answer the other, and no request would arrive upstream.
+  const all = [...paths, ...['strict', 'permissive'].flatMap(pathsOf)];
+  const files = all.map((path) => ({ url: upstream.url + path, sha256: sha256(bodyOf(path)) }));
   daemon = keep(await startDaemon({ upstreamCa: ca, inspectors: { generic: { files } }, ports: await freePorts() }));
 });
 
@@ -69,9 +72,10 @@ async function downloadMany(session: Session, wanted: readonly string[], onStart
 describe.each(['strict', 'permissive'] as const)('%s: kill -9 at random points during downloads', (policy) => {
   it(`loses nothing that a client completed, and the session goes on (promise 2; seed ${random.seed})`, async () => {
     const session = await daemon.createSession(policy);
+    const own = pathsOf(policy);
     const completed = new Set<string>();
     for (let round = 0; round < 5; round++) {
-      const left = paths.filter((path) => !completed.has(path));
+      const left = own.filter((path) => !completed.has(path));
       const seen = upstream.requests.length;
       const threshold = random.between(1, Math.max(2, left.length / 2));
       const delayMs = random.between(0, 30);
@@ -85,14 +89,14 @@ describe.each(['strict', 'permissive'] as const)('%s: kill -9 at random points d
       await killed;
       await daemon.start();
     }
-    const last = paths.filter((path) => !completed.has(path));
+    const last = own.filter((path) => !completed.has(path));
     for (const path of await downloadMany(session, last, () => {})) completed.add(path);
-    expect([...completed].sort()).toEqual([...paths].sort());
+    expect([...completed].sort()).toEqual([...own].sort());
 
     const report = await session.finish();
     const reported = downloadsOf(report);
     const digests = new Map(reported.map(({ url, artifact }) => [pathOf(url), artifact.metadata.sha256]));
-    expect(digests).toEqual(new Map(paths.toSorted().map((path) => [path, sha256(bodyOf(path))])));
+    expect(digests).toEqual(new Map(own.toSorted().map((path) => [path, sha256(bodyOf(path))])));
     expect(reported.every(({ result }) => result === (policy === 'strict' ? 'Approved' : result))).toBe(true);
     expect(report.refusals.filter(({ delivered }) => !delivered)).toEqual([]);
   });
@@ -117,8 +121,9 @@ describe('after kill -9', () => {
     const session = await daemon.createSession('strict');
     expect(await downloadMany(session, paths, () => {})).toHaveLength(paths.length);
     const ending = session.end().catch(() => undefined);
-    const assets = join(daemon.dir, 'spool', session.id, 'assets');
-    const written = () => readdir(assets).catch((): string[] => []);
+    const directory = join(daemon.dir, 'spool', session.id);
+    const namesIn = (...at: string[]) => readdir(join(directory, ...at)).catch((): string[] => []);
+    const written = async () => (await Promise.all((await namesIn()).map((name) => namesIn(name)))).flat();
     await until('some files are there', async () => (await written()).length > 20);
     await daemon.kill('SIGKILL');
     await ending;
@@ -126,6 +131,8 @@ describe('after kill -9', () => {
     // Ended just before, or to be ended again.
     expect([200, 404]).toContain((await session.end()).status);
     const wanted = paths.flatMap((path) => ['data', 'json'].map((kind) => `${sha256(bodyOf(path))}.${kind}`));
+    expect((await namesIn()).sort()).toEqual(['assets', 'session.json']);
+    const assets = join(directory, 'assets');
     expect((await written()).sort()).toEqual([...new Set(wanted)].sort());
     for (const path of paths) {
       expect(sha256(await readFile(join(assets, `${sha256(bodyOf(path))}.data`)))).toBe(sha256(bodyOf(path)));

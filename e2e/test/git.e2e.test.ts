@@ -222,6 +222,7 @@ describe('what git must not get', () => {
     const before = server.exchanges.length;
     const ran = await git(session, ['push', url, 'HEAD:refs/heads/new'], target);
     expect(ran.code).not.toBe(0);
+    expect(ran.stderr).toContain('a build fetches, it does not push');
     expect(server.exchanges.length).toBe(before);
     const report = await session.finish();
     expect(report.refusals).toMatchObject([

@@ -1,6 +1,9 @@
 import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { keepForFile, keepForTest } from './harness/keep.js';
+import { createNpmProject } from './harness/npm-project.js';
 import { integrityOf, type NpmScene, openNpmScene } from './harness/npm-scene.js';
 import { artifactAt, chainsOf, downloadsOf, pathOf, sha256 } from './harness/report.js';
 import { createTempDir } from './harness/temp-dir.js';
@@ -72,6 +75,41 @@ describe('npm in a strict session', () => {
     }
   });
 
+  it('ci with its lock file in the session: no packument is asked for, and the lock file vouches', async () => {
+    const { daemon, project, registry } = scene;
+    const content = await project.read('package-lock.json');
+    const fields = { 'inspectors-configuration': { 'lock-files': [{ name: 'package-lock.json', content }] } };
+    const session = await daemon.createSession('strict', fields);
+    const before = registry.requests.length;
+    const npm = await project.run(session, 'npm', ['ci', '--no-audit']);
+    expect(npm, npm.stderr).toMatchObject({ code: 0 });
+    const report = await session.finish();
+    expect([...report.refusals, ...report.failures]).toEqual([]);
+    expect(registry.requests.slice(before).sort()).toEqual(Object.keys(tarballs).map((path) => `GET ${path}`));
+    for (const [path, [name, version]] of Object.entries(tarballs)) {
+      expect(chainsOf(artifactAt(report, path))).toEqual([`digest:package-lock.json: ${name}@${version}`]);
+    }
+  });
+
+  it('ci with a lock file in the session that pins other bytes: refused', async () => {
+    const { daemon, project, registry } = scene;
+    const text = await project.read('package-lock.json');
+    const content = text.replace(integrityOf(registry.tarball('leaf', '1.0.0')), integrityOf(Buffer.from('other')));
+    expect(content).not.toBe(text);
+    const fields = { 'inspectors-configuration': { 'lock-files': [{ name: 'package-lock.json', content }] } };
+    const session = await daemon.createSession('strict', fields);
+    expect((await project.run(session, 'npm', ['ci', '--no-audit'])).code).not.toBe(0);
+    const { refusals } = await session.finish();
+    expect(refusals.map(({ url }) => pathOf(url))).toContain('/leaf/-/leaf-1.0.0.tgz');
+  });
+
+  it('a lock file that cannot be read is an error of the session, with its place', async () => {
+    const fields = { 'inspectors-configuration': { 'lock-files': [{ name: 'yarn.lock', content: '__metadata:' }] } };
+    await expect(scene.daemon.createSession('strict', fields)).rejects.toThrow(
+      /lock-files\[0\]\.content.*yarn 2 or later/s,
+    );
+  });
+
   it('install: packuments that the client reads vouch for its tarballs', async () => {
     const { daemon, project, origin, registry } = scene;
     const session = await daemon.createSession('strict');
@@ -97,6 +135,36 @@ describe('npm in a strict session', () => {
     expect([...report.refusals, ...report.failures]).toEqual([]);
     const reported = downloadsOf(report).filter(({ url }) => url.endsWith('.tgz'));
     expect(reported.map(({ url, artifact }) => [pathOf(url), artifact.metadata.sha256])).toEqual(
+      Object.entries(tarballs).map(([path, [name, version]]) => [path, sha256(registry.tarball(name, version))]),
+    );
+  });
+
+  it.each([
+    ['yarn 1', 'yarn-classic/bin/yarn.js', ['install', '--no-lockfile', '--non-interactive']],
+    ['yarn 4', '@yarnpkg/cli-dist/bin/yarn.js', ['install', '--no-immutable']],
+  ])('%s install', async (_name, program, args) => {
+    const { daemon, registry, origin } = scene;
+    const own = keepForTest(await createNpmProject({ registry: `${origin}/`, dependencies: { app: '^1.0.0' } }));
+    const session = await daemon.createSession('strict');
+    // Yarn 4 reads neither the usual variables nor .npmrc.
+    const settings = {
+      ...{
+        YARN_NPM_REGISTRY_SERVER: origin,
+        YARN_HTTPS_PROXY: session.proxyUrl,
+        YARN_HTTPS_CA_FILE_PATH: session.caFile,
+      },
+      ...{ YARN_ENABLE_TELEMETRY: '0', YARN_NODE_LINKER: 'node-modules', YARN_ENABLE_GLOBAL_CACHE: 'false' },
+      YARN_CACHE_FOLDER: join(own.dir, 'yarn-cache'),
+    };
+    const variables = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
+    const file = fileURLToPath(new URL(`../node_modules/${program}`, import.meta.url));
+    const yarn = await own.run(session, 'env', [...variables, process.execPath, file, ...args]);
+    expect(yarn, yarn.stdout + yarn.stderr).toMatchObject({ code: 0 });
+    expect(JSON.parse(await own.read('node_modules/app/package.json'))).toMatchObject({ version: '1.2.0' });
+    const report = await session.finish();
+    expect([...report.refusals, ...report.failures]).toEqual([]);
+    const reported = downloadsOf(report).filter(({ url }) => url.endsWith('.tgz'));
+    expect(reported.map(({ url, artifact }) => [decodeURIComponent(pathOf(url)), artifact.metadata.sha256])).toEqual(
       Object.entries(tarballs).map(([path, [name, version]]) => [path, sha256(registry.tarball(name, version))]),
     );
   });

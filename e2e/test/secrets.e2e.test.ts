@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
@@ -58,14 +59,15 @@ describe('secrets of a session', () => {
   it.each(['strict', 'permissive'] as const)('%s: reach their upstream', async (policy) => {
     const session = await daemon.createSession(policy, { secrets: secretsFor(named.url) });
     const seen = async (path: string, ...args: string[]) => {
-      const got = await curl(session, `${named.url}${path}`, args);
+      // Another URL each time, or the stored answer is reused and nothing is asked.
+      const got = await curl(session, `${named.url}${path}/${randomUUID()}`, args);
       expect(got, got.text).toMatchObject({ code: 0, status: 200 });
       expect(got.head + got.text).not.toMatch(new RegExp(`${password}|${encoded}|${macaroon}`));
       return named.requests.at(-1)?.header('authorization');
     };
-    expect(await seen('/basic/x')).toBe(`Basic ${encoded}`);
-    expect(await seen('/basic/x', '--user', `me:${ownPassword}`)).toBe(`Basic ${encoded}`);
-    expect(await seen('/macaroon/x')).toBe(`macaroon ${macaroon}`);
+    expect(await seen('/basic')).toBe(`Basic ${encoded}`);
+    expect(await seen('/basic', '--user', `me:${ownPassword}`)).toBe(`Basic ${encoded}`);
+    expect(await seen('/macaroon')).toBe(`macaroon ${macaroon}`);
     expect(await seen('/elsewhere')).toBeUndefined();
     expect(await seen('/elsewhere', '--user', `me:${ownPassword}`)).toMatch(/^Basic /);
     expect(named.requests.at(-1)?.header('proxy-authorization')).toBeUndefined();

@@ -43,8 +43,16 @@ export const update = ['update', '-o', 'APT::Update::Error-Mode=any'];
 /** The package that needs the other one. */
 export const deb = 'pool/main/t/tiny/tiny_1.5_all.deb';
 
+export interface AptSceneOptions {
+  /** Whether sessions take what earlier ones stored. Default off: a test then sees all its requests upstream. */
+  readonly reuse?: 'on' | 'off';
+}
+
 /** @param keep closes what is opened, last first */
-export async function openAptScene(keep: <Thing extends Closable>(thing: Thing) => Thing): Promise<AptScene> {
+export async function openAptScene(
+  keep: <Thing extends Closable>(thing: Thing) => Thing,
+  { reuse = 'off' }: AptSceneOptions = {},
+): Promise<AptScene> {
   const dir = keep(await createTempDir());
   const repository = keep(
     await buildAptRepository({
@@ -57,7 +65,7 @@ export async function openAptScene(keep: <Thing extends Closable>(thing: Thing) 
   );
   const upstream = keep(await startAptUpstream({ dir: repository.dir }));
   const ca = await createThrowawayCa();
-  const daemon = keep(await startDaemon({ upstreamCa: ca }));
+  const daemon = keep(await startDaemon({ upstreamCa: ca, inspectors: { limits: { reuse } } }));
   let sandboxes = 0;
   return {
     dir,

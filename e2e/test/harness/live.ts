@@ -13,7 +13,9 @@ export function networkEnv(): NodeJS.ProcessEnv {
 }
 
 /** A daemon with what `config init` finds of one client's own configuration; no origin is named here. */
-export async function startConfiguredDaemon(client: '--npm' | '--apt'): Promise<Daemon> {
+export async function startConfiguredDaemon(
+  client: `--${'npm' | 'apt' | 'pip' | 'cargo' | 'go' | 'maven'}`,
+): Promise<Daemon> {
   const dir = keepForTest(await createTempDir());
   const made = await run(join(binDir, 'fetch-service'), ['config', 'init', client, `--output=${dir.at('conf')}`], {
     env: { HOME: process.env.HOME, ...networkEnv() },

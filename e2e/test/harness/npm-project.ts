@@ -1,6 +1,6 @@
 import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Ran, run, sessionEnv } from './run.js';
+import { type Ran, type RunOptions, run, sessionEnv } from './run.js';
 import type { Session } from './session.js';
 import { createTempDir } from './temp-dir.js';
 
@@ -15,7 +15,12 @@ export interface LockedTarball {
 export interface NpmProject {
   readonly dir: string;
   /** npm, pnpm … through a session's proxy, each time with an empty cache. */
-  run(session: Session, command: string, args: readonly string[]): Promise<Ran>;
+  run(
+    session: Session,
+    command: string,
+    args: readonly string[],
+    options?: Pick<RunOptions, 'timeoutMs'>,
+  ): Promise<Ran>;
   /** npm straight to the registry. */
   direct(args: readonly string[]): Promise<Ran>;
   /** What the lock file lists. */
@@ -66,7 +71,8 @@ export async function createNpmProject(options: NpmProjectOptions): Promise<NpmP
   };
   return {
     dir: project,
-    run: async (session, command, args) => run(command, args, { cwd: project, env: await env(sessionEnv(session)) }),
+    run: async (session, command, args, options) =>
+      run(command, args, { ...options, cwd: project, env: await env(sessionEnv(session)) }),
     direct: async (args) =>
       run('npm', args, {
         cwd: project,

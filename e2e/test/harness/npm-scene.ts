@@ -38,12 +38,14 @@ export interface NpmSceneOptions {
   /** Of the project; default `app`. */
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly ports?: DaemonOptions['ports'];
+  /** Whether sessions take what earlier ones stored. Default off: a test then sees all its requests upstream. */
+  readonly reuse?: 'on' | 'off';
 }
 
 /** @param keep closes what is opened, last first */
 export async function openNpmScene(
   keep: <Thing extends Closable>(thing: Thing) => Thing,
-  { packages: more = {}, dependencies = { app: '^1.0.0' }, ports }: NpmSceneOptions = {},
+  { packages: more = {}, dependencies = { app: '^1.0.0' }, ports, reuse = 'off' }: NpmSceneOptions = {},
 ): Promise<NpmScene> {
   const ca = await createThrowawayCa();
   const files = keep(await createTempDir());
@@ -60,7 +62,7 @@ export async function openNpmScene(
     }),
   );
   front.forwardTo(registry.port);
-  const inspectors = { npm: { registries: { default: { url: `${origin}/` } } } };
+  const inspectors = { npm: { registries: { default: { url: `${origin}/` } } }, limits: { reuse } };
   const daemon = keep(await startDaemon({ upstreamCa: ca, inspectors, ports }));
   const project = keep(await createNpmProject({ registry: `${origin}/`, dependencies, registryCaFile }));
   const locked = await project.direct(['install', '--package-lock-only']);
