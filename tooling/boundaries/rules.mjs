@@ -23,14 +23,14 @@ const owners = {
   '@peculiar/': ['packages/ca'],
   'reflect-metadata': ['packages/ca'],
   'drizzle-': ['packages/session-store'],
-  postgres: ['packages/session-store'],
+  pg: ['packages/session-store'],
   '@libsql/': ['packages/session-store'],
   '@aws-sdk/': ['packages/blob-store'],
   '(@grpc|@connectrpc|@bufbuild)/': ['apps/artifact-cache'],
   '(fastify|@fastify/|fastify-)': ['apps'],
 };
 
-const tests = '([.]test[.]ts$|/conformance[.]ts$|/test/|^e2e/|^bench/|vitest[.]config[.]ts$)';
+const tests = '([.]test[.]ts$|/conformance([.]ts$|/)|/test/|^e2e/|^bench/|vitest[.]config[.]ts$)';
 
 const directions = Object.entries(mayImport).map(([name, allowed]) => ({
   name: `direction-${name}`,

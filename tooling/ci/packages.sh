@@ -3,9 +3,11 @@
 set -euo pipefail
 
 wanted=(
-  apt-utils bubblewrap ca-certificates curl dpkg-dev git gnupg gnutls-bin iproute2 make nginx openssl postgresql
-  procps python3 squashfs-tools unzip xz-utils zip
+  apt-utils bubblewrap bzip2 ca-certificates curl dirmngr docker-registry dpkg-dev git git-lfs gnupg gnutls-bin haproxy iproute2 libnginx-mod-stream
+  make nginx openssl postgresql procps python3 skopeo squashfs-tools systemd unzip wget xz-utils zip
 )
+# What craft's plugins call.
+wanted+=(autoconf automake cmake g++ gcc meson ninja-build)
 
 if ! command -v apt-get >/dev/null; then
   echo 'packages: no apt-get here; the lanes use the programs that are installed' >&2
@@ -16,6 +18,8 @@ missing=()
 for package in "${wanted[@]}"; do
   dpkg-query --show --showformat='${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
 done
+# Compiles the load driver of bench/. Any Go will do, not only Debian's.
+command -v go >/dev/null || missing+=(golang-go)
 if [ "${#missing[@]}" -eq 0 ]; then
   echo 'packages: all there'
   exit 0

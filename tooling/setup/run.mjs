@@ -13,6 +13,7 @@ const jobs = {
   check: { build: false, run: check },
   'test:int': { build: true, run: (args) => lane('test:int', ['--concurrency=1', ...args]) },
   'test:e2e': { build: true, run: (args) => lane('test:e2e', args) },
+  'test:chaos': { build: true, run: (args) => lane('test:chaos', args) },
   'test:live': { build: true, run: (args) => lane('test:live', args) },
   // Not through turbo: the benchmark takes options, and nothing shall sit between it and the terminal.
   bench: { build: true, run: (args) => node(['bench/src/main.ts', ...args]) },
@@ -20,7 +21,7 @@ const jobs = {
 };
 
 async function verify() {
-  for (const name of ['check', 'test', 'test:int', 'test:e2e', 'test:live']) {
+  for (const name of ['check', 'test', 'test:int', 'test:e2e', 'test:chaos', 'test:live']) {
     say(`verify: ${name}`);
     const status = await jobs[name].run([]);
     if (status !== 0) return status;

@@ -3,7 +3,7 @@
  * external. Types come from `tsc -p tsconfig.build.json`, the second half of each `build` script: TypeScript 7 has no
  * JavaScript API for tsup's own `dts`.
  *
- * @param {{ entry?: string[], clean?: boolean, copy?: string, bundle?: RegExp[] }} [options] `bundle`: dependencies that
+ * @param {{ entry?: string[] | Record<string, string>, clean?: boolean, copy?: string, bundle?: RegExp[] }} [options] `bundle`: dependencies that
  *   are built in because loading their many files costs more than they are worth
  */
 export function waybill(options = {}) {

@@ -6,10 +6,16 @@ import { defineConfig } from 'vitest/config';
  * Test files of each lane. Unit tests need nothing but Node; the other lanes may start servers and programs.
  */
 const lanes = {
-  unit: { include: ['{src,test}/**/*.test.{ts,mjs}'], exclude: ['**/*.{int,e2e,live}.test.*'], testTimeout: 10_000 },
+  unit: {
+    include: ['{src,test,chaos}/**/*.test.{ts,mjs}'],
+    exclude: ['**/*.{int,e2e,live,chaos}.test.*'],
+    testTimeout: 10_000,
+  },
   int: { include: ['{src,test}/**/*.int.test.ts'], exclude: [], testTimeout: 60_000 },
   e2e: { include: ['{src,test}/**/*.e2e.test.ts'], exclude: [], testTimeout: 180_000 },
   live: { include: ['{src,test}/**/*.live.test.ts'], exclude: [], testTimeout: 300_000 },
+  // How long a run takes is chosen (WAYBILL_CHAOS_ROUNDS): the limit only ends what hangs.
+  chaos: { include: ['chaos/**/*.chaos.test.ts'], exclude: [], testTimeout: 3_600_000 },
 };
 
 /**
@@ -25,7 +31,8 @@ export function waybill(options = {}) {
   if (!lane) {
     throw new Error(`WAYBILL_TEST_LANE is '${name}', wanted one of: ${Object.keys(lanes).join(', ')}`);
   }
-  const conditions = ['waybill-source', 'module', 'node', 'development|production'];
+  // Without `module`: that is for bundlers, and Node, which loads dependencies, may not be able to run the files behind it.
+  const conditions = ['waybill-source', 'node', 'development|production'];
   return defineConfig({
     resolve: { conditions },
     ssr: { resolve: { conditions, externalConditions: conditions } },
@@ -35,11 +42,13 @@ export function waybill(options = {}) {
       environment: 'node',
       pool: options.pool ?? (name === 'unit' ? 'threads' : 'forks'),
       maxWorkers: 2,
-      fileParallelism: options.fileParallelism ?? (name === 'unit' || name === 'int'),
+      fileParallelism: options.fileParallelism ?? (name === 'unit' || name === 'int' || name === 'chaos'),
       testTimeout: lane.testTimeout,
       hookTimeout: lane.testTimeout,
       // Only so that a package without tests in this lane passes; .ci/run checks that each lane as a whole ran some.
       passWithNoTests: true,
+      // Real programs on a shared machine: once more where nobody watches, so that one stall does not hide all other results.
+      retry: process.env.WAYBILL_CI && name !== 'unit' ? 1 : 0,
       restoreMocks: true,
       unstubEnvs: true,
       unstubGlobals: true,

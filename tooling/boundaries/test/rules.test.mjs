@@ -12,7 +12,7 @@ const manifest = (name) =>
   JSON.stringify({
     name: `@waybill/${name}`,
     exports: { '.': { 'waybill-source': './src/index.ts' } },
-    dependencies: { undici: '*', fastify: '*', 'http-mitm-proxy': '*', '@peculiar/x509': '*', postgres: '*' },
+    dependencies: { undici: '*', fastify: '*', 'http-mitm-proxy': '*', '@peculiar/x509': '*', pg: '*' },
     devDependencies: { tsup: '*' },
   });
 
@@ -28,7 +28,7 @@ async function violations(files) {
   for (const [path, text] of Object.entries(files)) write(path, text);
   const owners = new Set(Object.keys(files).map((path) => path.split('/').slice(0, 2).join('/')));
   for (const owner of owners) write(`${owner}/package.json`, manifest(owner.split('/')[1]));
-  for (const library of ['undici', 'fastify', 'http-mitm-proxy', '@peculiar/x509', 'postgres', 'tsup']) {
+  for (const library of ['undici', 'fastify', 'http-mitm-proxy', '@peculiar/x509', 'pg', 'tsup']) {
     write(`node_modules/${library}/package.json`, JSON.stringify({ name: library, main: 'dist/index.js' }));
     write(`node_modules/${library}/dist/index.js`, '');
   }
@@ -121,7 +121,7 @@ describe('rules', () => {
     ],
     ['undici in an app', 'owner-of-undici', { 'apps/craft/src/a.ts': "import 'undici';" }],
     ['x509 outside ca', 'owner-of-peculiar', { 'packages/testkit/src/a.ts': "import '@peculiar/x509';" }],
-    ['postgres outside session-store', 'owner-of-postgres', { 'apps/fetch-service/src/a.ts': "import 'postgres';" }],
+    ['pg outside session-store', 'owner-of-pg', { 'apps/fetch-service/src/a.ts': "import 'pg';" }],
     ['fastify in a package', 'owner-of-fastify', { 'packages/policy/src/a.ts': "import 'fastify';" }],
     ['a dev dependency in shipped code', 'no-dev-dependency-in-src', { 'packages/policy/src/a.ts': "import 'tsup';" }],
     [
