@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
 /**
@@ -52,7 +53,7 @@ export function waybill(options = {}) {
       restoreMocks: true,
       unstubEnvs: true,
       unstubGlobals: true,
-      setupFiles: options.setupFiles ?? [],
+      setupFiles: [fileURLToPath(new URL('fuzz.mjs', import.meta.url)), ...(options.setupFiles ?? [])],
       ...reporters(name),
     },
   });

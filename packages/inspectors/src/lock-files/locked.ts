@@ -27,12 +27,13 @@ export class LockFileError extends Error {
 /** More packages than this are not read: the largest known lock files have some ten thousand. */
 export const maxLockedEntries = 200_000;
 
-/** Collects entries up to the limit. */
+/** Collects entries up to the limit; one whose name is empty pins nothing that could be asked for, and is left out. */
 export function collectLocked(): { add(entry: LockedEntry): void; readonly entries: readonly LockedEntry[] } {
   const entries: LockedEntry[] = [];
   return {
     entries,
     add(entry) {
+      if (entry.name === '') return;
       if (entries.length === maxLockedEntries) throw new LockFileError(`has more than ${maxLockedEntries} packages`);
       entries.push(entry);
     },

@@ -162,6 +162,10 @@ describe('lock files', () => {
     expect(({} as Record<string, unknown>).version).toBeUndefined();
   });
 
+  it('an entry without a name is none', () => {
+    expect(readYarnLock(`:\n  version "1.0.0"\n  integrity ${integrity}\n`)).toEqual([]);
+  });
+
   it('takes the strongest digest alone, and nothing weak', () => {
     const sha1 = `sha1-${createHash('sha1').update('x').digest('base64')}`;
     const read = (text: string) =>
