@@ -1,4 +1,5 @@
 export * from './blob-store.js';
+export * from './cache-api.js';
 export * from './cargo-config.js';
 export * from './clock.js';
 export * from './control-api.js';

@@ -1,0 +1,3 @@
+import { waybill } from '@waybill/vitest-preset';
+
+export default waybill();
