@@ -1,0 +1,60 @@
+import { CacheStoreError, type CacheStoreErrorCode } from '@waybill/cache-store';
+import { type CacheError, isWaybillError, type Logger, redactText } from '@waybill/contracts';
+import type { FastifyError, FastifyInstance } from 'fastify';
+import { AccessError } from '../errors.js';
+
+const statuses: Readonly<Record<CacheStoreErrorCode, number>> = {
+  CACHE_NAMESPACE_UNKNOWN: 404,
+  CACHE_NAMESPACE_INVALID: 400,
+  CACHE_KEY_INVALID: 400,
+  CACHE_BLOB_MISSING: 409,
+  CACHE_BLOB_MISMATCH: 400,
+  CACHE_BLOB_TOO_LARGE: 413,
+  CACHE_RANGE_INVALID: 416,
+  CACHE_FULL: 507,
+  CACHE_READ_ONLY: 403,
+  CACHE_PRINCIPAL_EXISTS: 409,
+  CACHE_CLOSED: 503,
+};
+
+/** Status of a refusal; undefined for what is no refusal but a failure. */
+export function statusOf(error: unknown): number | undefined {
+  if (error instanceof AccessError) return error.code === 'UNAUTHENTICATED' ? 401 : 403;
+  if (error instanceof CacheStoreError) return statuses[error.code];
+  if (isWaybillError(error) && error.code === 'STORE_FULL') return 507;
+  const { statusCode } = error as Partial<FastifyError>;
+  return statusCode !== undefined && statusCode >= 400 && statusCode < 500 ? statusCode : undefined;
+}
+
+/** What is told about anything thrown, as `cacheErrorSchema` has it. Failures of ours say nothing but their code. */
+export function errorDocument(error: unknown): CacheError {
+  if (isWaybillError(error)) {
+    const { code, message, hint } = error;
+    return { error: code, message: redactText(message), ...(hint ? { hint: redactText(hint) } : {}) };
+  }
+  const status = statusOf(error);
+  if (status === undefined) return { error: 'INTERNAL', message: 'the server failed; its log says why' };
+  return {
+    error: 'REQUEST_INVALID',
+    message: redactText(error instanceof Error ? error.message : 'the request is invalid'),
+  };
+}
+
+/** Answers errors as JSON. Protocols with rules of their own set another handler in their scope. */
+export function addErrorAnswers(app: FastifyInstance, log: Logger): void {
+  app.setNotFoundHandler((_request, reply) =>
+    reply.code(404).send({ error: 'NOT_FOUND', message: 'there is nothing at this address' }),
+  );
+  app.setErrorHandler((error, request, reply) => {
+    const status = statusOf(error);
+    if (status === undefined) {
+      log.error({ error, method: request.method, route: request.routeOptions.url }, 'a request failed');
+    }
+    // Without it browsers and some clients never ask for a password. Bearer would make Turborepo open a login page.
+    if (status === 401) reply.header('www-authenticate', 'Basic realm="artifact-cache"');
+    return reply
+      .code(status ?? 500)
+      .type('application/json; charset=utf-8')
+      .send(errorDocument(error));
+  });
+}

@@ -1,0 +1,8 @@
+import type { FastifyInstance } from 'fastify';
+import type { Serving } from '../serving/serving.js';
+
+/** Adds the routes of one protocol to a scope of its own. */
+export type RegisterProtocol = (app: FastifyInstance, serving: Serving) => void | Promise<void>;
+
+/** Everything that is served over HTTP. A new protocol is a module and a line here; the order means nothing. */
+export const protocols: readonly RegisterProtocol[] = [];
