@@ -4,7 +4,7 @@ set -euo pipefail
 
 wanted=(
   apt-utils bubblewrap bzip2 ca-certificates curl dirmngr docker-registry dpkg-dev git git-lfs gnupg gnutls-bin haproxy iproute2 libnginx-mod-stream
-  make nginx openssl postgresql procps python3 skopeo squashfs-tools systemd unzip wget xz-utils zip
+  make nginx openssh-server openssl postgresql procps python3 skopeo squashfs-tools systemd unzip wget xz-utils zip
 )
 # What craft's plugins call.
 wanted+=(autoconf automake cmake g++ gcc meson ninja-build)

@@ -1,5 +1,6 @@
 export * from './blob-store.js';
 export * from './cache-api.js';
+export * from './cache-artifact.js';
 export * from './cargo-config.js';
 export * from './clock.js';
 export * from './control-api.js';
