@@ -14,6 +14,7 @@ import {
   tarballUrl,
   truth,
 } from './made-up.js';
+import { checkStable } from './rules/explained.js';
 
 const oneFile = [artifact('file', [download('a')])];
 const index = (id: string) => artifact('index', [download(id, { url: indexUrl })]);
@@ -249,6 +250,18 @@ describe('histories that are wrong', () => {
       }),
     ],
     [
+      'a report that changes because time passes',
+      'report-unstable',
+      session({
+        ...answered,
+        calls: [call('revoke', 3, 200)],
+        readings: [
+          reading(5, { artifacts: oneFile, state: 'revoked' }),
+          reading(8, { artifacts: oneFile, state: 'expired' }),
+        ],
+      }),
+    ],
+    [
       'served after the answer to a revocation',
       'state-backwards',
       session({ calls: [call('revoke', 1, 200)], attempts: [attempt('a', 5)] }),
@@ -349,4 +362,10 @@ describe('histories that are wrong', () => {
       expect(checkHistory(history, { truth, ...frame }).map((violation) => violation.rule)).toContain(rule);
     });
   }
+
+  it('tells what changed in a report', () => {
+    const readings = [reading(5, { artifacts: oneFile, state: 'revoked' }), reading(8, { state: 'expired' })];
+    const [violation] = checkStable(session({ readings }));
+    expect(violation?.text).toMatch(/: \/artifacts\/0 \{.{100,200} → undefined; \/state "revoked" → "expired"$/);
+  });
 });

@@ -159,7 +159,7 @@ export const sessionReportSchema = z.object({
   inspectors: z.array(z.string()),
   'spool-path': z.string(),
   policy: z.enum(['strict', 'permissive']),
-  /** Ours: how the session ended: `revoked`, `expired`, `ended` or (through the local socket) `open`. */
+  /** Ours: how the session ended: `revoked` (its time may run out later), `expired`, `ended` or (local socket) `open`. */
   state: z.string(),
   artifacts: z.array(reportArtifactSchema),
   refusals: z.array(reportRefusalSchema),

@@ -15,8 +15,14 @@ const session: SessionRecord = {
   secretPatterns: [],
 };
 
-async function reportOf(store = memoryStore()) {
-  const source = { session, store, inspectorIds: ['npm.tarball', 'default'], spoolPath: '/spool/a', now: new Date() };
+async function reportOf(store = memoryStore(), changed: Partial<SessionRecord> = {}) {
+  const source = {
+    session: { ...session, ...changed },
+    store,
+    inspectorIds: ['npm.tarball', 'default'],
+    spoolPath: '/spool/a',
+    now: new Date(),
+  };
   const pieces: string[] = [];
   for await (const piece of sessionReportText(source)) pieces.push(piece);
   return { text: pieces.join(''), pieces };
@@ -75,6 +81,17 @@ describe('sessionReportText', () => {
     expect(report.failures.map(({ reason }) => reason)).toEqual(['broken off']);
     expect(report.responses.map(({ note }) => note)).toEqual(['no body']);
     expect(text).toContain('/<script>&');
+  });
+
+  it('stays as it was when a revoked session runs out of time', async () => {
+    const { text } = await reportOf();
+    expect((await reportOf(memoryStore(), { state: 'expired' })).text).toBe(text);
+  });
+
+  it.each(['open', 'revoked', 'expired', 'ended'] as const)('tells that the session is %s', async (state) => {
+    const endedAt = state === 'expired' ? session.expiresAt : session.endedAt;
+    const { text } = await reportOf(memoryStore(), { state, endedAt });
+    expect(JSON.parse(text)).toMatchObject({ state, 'end-time': endedAt?.toISOString() });
   });
 
   it('comes in pieces that do not grow with the session', async () => {

@@ -1,6 +1,7 @@
 import {
   type ReportArtifact,
   type SessionReport,
+  type SessionState,
   type SessionStore,
   type SessionSummary,
   toRfc3339,
@@ -39,8 +40,17 @@ export function reportHeader({ session, inspectorIds, spoolPath, now }: ReportSo
     inspectors: [...inspectorIds],
     'spool-path': spoolPath,
     policy: session.policy,
-    state: session.state,
+    state: reportedState(session),
   };
+}
+
+/**
+ * How the session ended. One that was revoked in time still runs out of it, which lets its resources go, but what was told of
+ * it stays: its end is the revocation's.
+ */
+function reportedState({ state, endedAt, expiresAt }: SessionSummary): SessionState {
+  const isRevokedBefore = state === 'expired' && endedAt !== undefined && endedAt.getTime() !== expiresAt.getTime();
+  return isRevokedBefore ? 'revoked' : state;
 }
 
 /** The session's artifacts with their chains, sorted by sha256, one at a time. */

@@ -12,6 +12,7 @@ import {
   noInspectors,
   sha,
 } from '../../test/fakes.js';
+import { type ReportSource, sessionReportText } from '../report/session-report.js';
 import { loadSessionManager, type SessionManager, type SessionManagerOptions } from './session-manager.js';
 import { createSpool } from './spool.js';
 
@@ -55,6 +56,12 @@ afterEach(async () => {
   await manager.close();
   await rm(root, { recursive: true });
 });
+
+async function reportText(source: ReportSource): Promise<string> {
+  const pieces: string[] = [];
+  for await (const piece of sessionReportText(source)) pieces.push(piece);
+  return pieces.join('');
+}
 
 async function active(id: string, token: string): Promise<ActiveSession> {
   const session = await manager.authenticate(id, token);
@@ -272,6 +279,21 @@ describe('time', () => {
     await manager.deleteResources(id);
     await expect(manager.report(id)).rejects.toMatchObject({ code: 'FETCH_SESSION_UNKNOWN' });
     await expect(manager.end(id)).rejects.toMatchObject({ code: 'FETCH_SESSION_UNKNOWN' });
+  });
+
+  it('tells the same of a session that was revoked before', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const { id, token } = await manager.create({ ...strict, timeoutSeconds: 60 });
+    clock.advance(20_000);
+    await manager.revoke(id, token);
+    const told = await reportText(await manager.report(id));
+    clock.advance(40_000);
+    vi.advanceTimersByTime(60_000);
+    await vi.waitUntil(() => store.sessions.get(id)?.state === 'expired');
+    expect(await reportText(await manager.report(id))).toBe(told);
+    manager = await load();
+    expect(await reportText(await manager.report(id))).toBe(told);
+    await manager.deleteResources(id);
   });
 
   it('is over in time even when the files cannot be written', async () => {

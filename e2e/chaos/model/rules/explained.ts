@@ -73,9 +73,26 @@ export function checkStable({ id, readings, calls }: SessionHistory): Violation[
       ({ action, begun, ended }) => action !== 'report' && ended > before.begun && begun < reading.ended,
     );
     if (isMoved) return [];
-    const text = `${id.slice(0, 8)}: the report changed between moments ${before.begun} and ${reading.ended}`;
+    const what = changes(before.report, reading.report).slice(0, shownChanges).join('; ');
+    const text = `${id.slice(0, 8)}: the report changed between moments ${before.begun} and ${reading.ended}: ${what}`;
     return [{ rule: 'report-unstable', text }];
   });
+}
+
+const shownChanges = 5;
+
+/** Where two answers differ: each place with what stood there and what stands there now. */
+function changes(before: unknown, after: unknown, place = ''): string[] {
+  if (!isTree(before) || !isTree(after)) {
+    const [was, is] = [JSON.stringify(before), JSON.stringify(after)];
+    return was === is ? [] : [`${place} ${was?.slice(0, 200)} → ${is?.slice(0, 200)}`];
+  }
+  const names = new Set([...Object.keys(before), ...Object.keys(after)]);
+  return [...names].flatMap((name) => changes(before[name], after[name], `${place}/${name}`));
+}
+
+function isTree(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
 }
 
 function told(entries: readonly Entry[]): string {
