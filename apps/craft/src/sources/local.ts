@@ -12,18 +12,22 @@ import { isOwnProduct } from '../project/work-layout.js';
  * @throws CraftError CRAFT_SOURCE_MISSING
  */
 export async function localSourceDigest(context: PartContext): Promise<string> {
-  const root = await sourceRoot(context);
-  return digestOf(await walkTree(root, { ignore: ignoreIn(context, root) }));
+  const root = await localSourceRoot(context);
+  return digestOf(await walkTree(root, { ignore: localSourceIgnore(context, root) }));
 }
 
 /** Copies a local source. What craft itself makes in the project is left out. */
 export async function pullLocal(context: PartContext): Promise<Record<string, string>> {
-  const root = await sourceRoot(context);
-  await copyTree(root, context.paths.src, { ignore: ignoreIn(context, root), replace: true });
+  const root = await localSourceRoot(context);
+  await copyTree(root, context.paths.src, { ignore: localSourceIgnore(context, root), replace: true });
   return {};
 }
 
-async function sourceRoot(context: PartContext): Promise<string> {
+/**
+ * Directory of a local source.
+ * @throws CraftError CRAFT_SOURCE_MISSING
+ */
+export async function localSourceRoot(context: PartContext): Promise<string> {
   const root = resolve(context.layout.project, context.part.source ?? '');
   const info = await stat(root).catch(() => undefined);
   if (info?.isDirectory()) return root;
@@ -36,7 +40,8 @@ async function sourceRoot(context: PartContext): Promise<string> {
   );
 }
 
-function ignoreIn(context: PartContext, root: string): (path: string) => boolean {
+/** What of a local source is not copied: what craft itself makes in the project. */
+export function localSourceIgnore(context: PartContext, root: string): (path: string) => boolean {
   const { project } = context.layout;
   return (path) => {
     const inProject = relative(project, resolve(root, path)).split(sep).join('/');
