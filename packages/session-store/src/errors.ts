@@ -1,5 +1,4 @@
 import { WaybillError } from '@waybill/contracts';
-import type { DatabaseError } from '@waybill/database';
 
 /** Codes of {@link SessionStoreError}. */
 export type SessionStoreErrorCode =
@@ -46,7 +45,7 @@ export function innermost(error: unknown): unknown {
   return inner;
 }
 
-/** What a database cannot do, the store cannot do either. */
-export function toSessionStoreError({ code, message, hint, cause }: DatabaseError): SessionStoreError {
-  return new SessionStoreError(code, message, { ...(hint && { hint }), cause });
+/** First line of what the database says. */
+export function messageOf(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('\n', 1)[0] ?? '';
 }
