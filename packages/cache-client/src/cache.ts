@@ -1,5 +1,7 @@
 import type { CacheArtifact, CacheBlobDocument, JsonValue, Logger } from '@waybill/contracts';
-import type { LocalCacheOptions } from './local/local-cache.js';
+import type { RetryOptions } from './http/retrying.js';
+import type { LocalCacheOptions } from './local/options.js';
+import type { BreakerOptions } from './remotes/breaker.js';
 import type { RemoteSettings } from './remotes/settings.js';
 
 /** What a part's artifact is found by. */
@@ -134,4 +136,8 @@ export interface OpenCacheOptions {
   readonly client?: string | undefined;
   /** Transfers at a time. Default 8. */
   readonly concurrency?: number | undefined;
+  /** How often a remote is asked again. */
+  readonly retry?: RetryOptions | undefined;
+  /** How long a remote that failed is left alone. */
+  readonly breaker?: BreakerOptions | undefined;
 }
