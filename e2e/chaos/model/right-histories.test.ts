@@ -18,6 +18,11 @@ import {
 const oneFile = [artifact('file', [download('a')])];
 const index = (id: string) => artifact('index', [download(id, { url: indexUrl })]);
 const tarball = (id: string, fields = {}) => artifact('tarball', [download(id, { url: tarballUrl, ...fields })]);
+const unjudgedIndex = {
+  ...download('t', { url: indexUrl, delivery: 'companion', result: undefined }),
+  note: '',
+  sha256: sha256('index'),
+};
 const fault = [{ begun: 10, ended: 20 }];
 
 describe('histories that are as they should be', () => {
@@ -148,9 +153,7 @@ describe('histories that are as they should be', () => {
         attempts: [attempt('t', 3, { url: tarballUrl, outcome: 'broken', status: undefined, body: '' })],
         readings: [
           reading(8, {
-            artifacts: [
-              artifact('index', [download('t', { url: indexUrl, delivery: 'companion', result: 'Rejected' })]),
-            ],
+            responses: [unjudgedIndex],
             failures: [refusal('t', { url: tarballUrl, phase: 'upstream' })],
           }),
         ],
@@ -162,10 +165,10 @@ describe('histories that are as they should be', () => {
         attempts: [attempt('t', 3, { url: tarballUrl, status: 503, body: '-' })],
         readings: [
           reading(8, {
-            artifacts: [
-              artifact('index', [download('t', { url: indexUrl, delivery: 'companion', result: 'Rejected' })]),
+            responses: [
+              { ...download('t', { url: tarballUrl, 'status-code': 503, delivery: 'withheld' }), note: '' },
+              unjudgedIndex,
             ],
-            responses: [{ ...download('t', { url: tarballUrl, 'status-code': 503, delivery: 'withheld' }), note: '' }],
           }),
         ],
       }),

@@ -130,6 +130,21 @@ describe('histories that are wrong', () => {
       }),
     ],
     [
+      'fetched for an exchange that was broken off, and rejected by nobody',
+      'wrong-verdict',
+      session({
+        attempts: [attempt('t', 1, { url: tarballUrl, outcome: 'broken', status: undefined, body: '' })],
+        readings: [
+          reading(8, {
+            artifacts: [
+              artifact('index', [download('t', { url: indexUrl, delivery: 'companion', result: 'Rejected' })]),
+            ],
+            failures: [refusal('t', { url: tarballUrl, phase: 'upstream' })],
+          }),
+        ],
+      }),
+    ],
+    [
       'approved without an index',
       'wrong-verdict',
       session({

@@ -140,7 +140,7 @@ export const reportRefusalSchema = z.object({
 });
 export type ReportRefusal = z.infer<typeof reportRefusalSchema>;
 
-/** An answer without an artifact: redirects, 304, errors, HEAD. Ours. */
+/** An answer without an artifact: redirects, 304, errors, HEAD, companions (files fetched for inspectors) that nobody judged. Ours. */
 export const reportResponseSchema = reportDownloadSchema.extend({
   /** Why there is no artifact, e.g. `no body`, `body of status 404 withheld`. */
   note: z.string(),

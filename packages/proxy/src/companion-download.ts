@@ -12,7 +12,7 @@ export interface CompanionDownload {
   readonly outgoing: UpstreamRequest;
   readonly answer: UpstreamAnswer;
   readonly body: SpooledBody;
-  /** Filled in once the artifact that needed it is inspected. */
+  /** Filled in once the artifact that needed it is inspected; undefined: nobody has looked at it. */
   verdict: CompanionVerdict | undefined;
 }
 

@@ -1,3 +1,4 @@
+import { type InspectionServices, WaybillError } from '@waybill/contracts';
 import { startHttpUpstream } from '@waybill/testkit';
 import { afterEach, describe, expect, it } from 'vitest';
 import { fetchThrough } from './client.js';
@@ -10,7 +11,11 @@ afterEach(async () => {
 });
 
 async function start() {
-  const upstream = await startHttpUpstream((request, response) => void response.end(`body of ${request.url}`));
+  const upstream = await startHttpUpstream((request, response) => {
+    if (request.url === '/broken') response.socket?.destroy();
+    else if (request.url === '/away') response.writeHead(503).end('away');
+    else response.end(`body of ${request.url}`);
+  });
   const at = await startTestProxy();
   closing.push(at.close, upstream.close);
   return { at, upstream };
@@ -107,5 +112,79 @@ describe('a companion is inspected as any other download', () => {
     expect((await fetchThrough(at, session, `${upstream.url}/file`)).status).toBe(200);
     expect(seen).toEqual(['body of /file', undefined, undefined]);
     expect(upstream.requests.map(({ target }) => target)).toEqual(['/file', '/index']);
+  });
+});
+
+describe('a companion of an exchange that came to nothing', () => {
+  const unjudged = {
+    kind: 'response',
+    statusCode: 200,
+    delivery: 'companion',
+    note: 'fetched for an exchange that came to nothing before anybody looked at it',
+    size: 'body of /index'.length,
+  };
+
+  async function fetchIndex(artifact: { readonly request: { readonly url: URL } }, services: InspectionServices) {
+    await services.companion(new URL('/index', artifact.request.url), 100);
+  }
+
+  it('upstream breaks off: it is an answer that nobody judged, not a rejected artifact', async () => {
+    const { at, upstream } = await start();
+    const session = at.session('strict', {
+      async onArtifact(artifact, services) {
+        await fetchIndex(artifact, services);
+        await services.companion(new URL('/broken', artifact.request.url), 100);
+        return { opinion: 'Approved', reason: 'x' };
+      },
+    });
+    expect((await fetchThrough(at, session, `${upstream.url}/file`)).status).toBe(502);
+    const { downloads, responses, failures } = await at.report(session);
+    expect(downloads).toEqual([]);
+    expect(failures).toMatchObject([{ url: `${upstream.url}/file`, phase: 'upstream' }]);
+    expect(responses).toMatchObject([{ ...unjudged, url: `${upstream.url}/index` }]);
+    expect(responses[0]).not.toHaveProperty('result');
+    expect([...at.blobs.content.keys()]).toContain(responses[0]?.sha256);
+  });
+
+  it.each(['strict', 'permissive'] as const)('%s session, answer without artifact: the same', async (policy) => {
+    const { at, upstream } = await start();
+    const session = at.session(policy, {
+      async vouched(request, services) {
+        await fetchIndex({ request }, services);
+        return [];
+      },
+    });
+    await fetchThrough(at, session, `${upstream.url}/away`);
+    const { downloads, responses } = await at.report(session);
+    expect(downloads).toEqual([]);
+    expect(responses).toMatchObject([{ statusCode: 503 }, { ...unjudged, url: `${upstream.url}/index` }]);
+  });
+
+  it('session is over: the end is recorded, also when the store takes no answers of it any more', async () => {
+    const { at, upstream } = await start();
+    at.store.refuses = ({ kind }) =>
+      kind === 'response' ? new WaybillError('STORE_SESSION_OVER', 'it is over') : undefined;
+    const session = at.session('strict', {
+      async onArtifact(artifact, services) {
+        await fetchIndex(artifact, services);
+        session.end();
+        return { opinion: 'Approved', reason: 'x' };
+      },
+    });
+    await fetchThrough(at, session, `${upstream.url}/file`);
+    const { all } = await at.report(session);
+    expect(all).toMatchObject([{ url: `${upstream.url}/file`, phase: 'session', delivered: false }]);
+  });
+
+  it('judged, and the record of its artifact could not be written: it keeps its verdict', async () => {
+    const { at, upstream } = await start();
+    at.store.refuses = ({ kind, url }) =>
+      kind === 'download' && url.endsWith('/file') ? new Error('disk full') : undefined;
+    const session = at.session('strict', withIndex());
+    expect((await fetchThrough(at, session, `${upstream.url}/file`)).status).toBe(503);
+    const { downloads, responses, failures } = await at.report(session);
+    expect(failures).toMatchObject([{ phase: 'storage' }]);
+    expect(downloads).toMatchObject([{ url: `${upstream.url}/index`, result: 'Approved', delivery: 'companion' }]);
+    expect(responses).toEqual([]);
   });
 });

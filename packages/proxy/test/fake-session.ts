@@ -27,7 +27,10 @@ export interface FakeInspector {
     services: InspectionServices,
   ) => Promise<ArtifactInspection> | ArtifactInspection;
   /** Default: none. */
-  vouched?: (request: RequestView) => readonly VouchedDigest[];
+  vouched?: (
+    request: RequestView,
+    services: InspectionServices,
+  ) => readonly VouchedDigest[] | Promise<readonly VouchedDigest[]>;
 }
 
 /** A session of tests; everything about it can be changed while it runs. */
@@ -90,8 +93,8 @@ export function fakeSession(policy: SessionPolicy = 'strict', inspector: FakeIns
         if (said) return [{ inspector: 'test.file', inspection: said }];
         return [{ inspector: 'default', inspection: { opinion: 'Unknown', reason: 'nobody recognises it' } }];
       },
-      async vouchedDigests(request) {
-        return session.inspector.vouched?.(request) ?? [];
+      async vouchedDigests(request, _claims, services) {
+        return (await session.inspector.vouched?.(request, services)) ?? [];
       },
       async inspectArtifact(artifact, claims, services) {
         inspected.artifacts.push(artifact);

@@ -10,13 +10,9 @@ export function checkVerdicts(session: SessionHistory, truth: Truth, faults: rea
   return session.readings.flatMap((reading) => {
     const entries = entriesOf(reading);
     const downloads = entries.filter(({ list }) => list === 'download');
-    const stopped = new Set(entries.filter(({ list }) => list === 'failure').map(({ attempt }) => attempt));
-    const isExcused = ({ attempt: id, result, isCompanion }: Entry) => {
+    const isExcused = ({ attempt: id, result }: Entry) => {
       const attempt = byId.get(id);
-      if (result !== 'Rejected') return false;
-      // What it was fetched for came to nothing before anybody looked at it: nobody has approved it.
-      if (isCompanion && (stopped.has(id) || (attempt?.status ?? 0) >= 400)) return true;
-      return attempt !== undefined && overlaps(attempt, faults);
+      return result === 'Rejected' && attempt !== undefined && overlaps(attempt, faults);
     };
     const listings = approvedListings(downloads, truth);
     return downloads.flatMap((entry) => [

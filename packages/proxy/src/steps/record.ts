@@ -1,24 +1,10 @@
-import {
-  type DownloadRecord,
-  type ExchangeRecord,
-  emptyMetadata,
-  type Result,
-  redactHeaders,
-  redactUrl,
-} from '@waybill/contracts';
+import type { ExchangeRecord, Result } from '@waybill/contracts';
 import type { UpstreamAnswer } from '../answer.js';
-import type { CompanionDownload } from '../companion-download.js';
 import type { ProxyContext } from '../context.js';
 import type { Exchange } from '../exchange.js';
+import { companionRecords } from '../record/companion-records.js';
 import { isSessionOver } from '../record/recorder.js';
-import {
-  answerRecord,
-  claimsRecord,
-  downloadRecord,
-  inspectionsRecord,
-  refusalRecord,
-  responseRecord,
-} from '../record/records.js';
+import { answerRecord, downloadRecord, refusalRecord } from '../record/records.js';
 import { sessionStop, storageStop } from '../stop.js';
 import type { Outcome } from './decide.js';
 
@@ -75,8 +61,7 @@ function recordsOf(exchange: Exchange, { answer, outcome, endedAt, refused }: Fa
   const { refusal: facts } = outcome;
   const status = refused ? (exchange.client.isStarted ? 0 : (facts?.status ?? 0)) : answer.status;
   const refusal = facts && refusalRecord(exchange, { facts, at: endedAt, status, delivered: !refused });
-  const { result = 'Rejected' } = exchange;
-  const companions = exchange.companions.map((one) => companionRecord(exchange, one, result));
+  const companions = companionRecords(exchange);
   if (outcome.kind === 'artifact') {
     const { decision } = outcome;
     return [downloadRecord(exchange, { answer, decision, endedAt, refusal }), ...companions];
@@ -89,34 +74,4 @@ function recordsOf(exchange: Exchange, { answer, outcome, endedAt, refused }: Fa
 /** What strict says: an answer with a body that nobody can approve is rejected, one without is as good as its request. */
 function resultOf({ admission }: Exchange, { kind }: Outcome): Result | undefined {
   return kind === 'none' ? admission?.result : 'Rejected';
-}
-
-/** A companion in the report. @param shared the verdict of one that nobody claims */
-export function companionRecord(exchange: Exchange, companion: CompanionDownload, shared: Result): DownloadRecord {
-  const { view, claims, answer, body, verdict, startedAt, endedAt } = companion;
-  const result = verdict?.result ?? shared;
-  const name = view.url.pathname.slice(view.url.pathname.lastIndexOf('/') + 1);
-  const { sha1, sha256, sha512 = '' } = body.digests;
-  const bare = { ...emptyMetadata(), sha1, sha256, sha512, size: body.size, type: 'application/octet-stream' };
-  const { metadata, vouchedBy, provides } = verdict?.inspections ?? { metadata: bare, vouchedBy: [], provides: [] };
-  return {
-    kind: 'download',
-    sessionId: exchange.activeSession.id,
-    startedAt,
-    method: view.method,
-    url: redactUrl(view.normalizedUrl),
-    address: exchange.incoming.connection.address,
-    userAgent: view.headers.get('user-agent') ?? '',
-    requestHeader: redactHeaders(view.headers.raw),
-    requestInspection: claimsRecord(claims),
-    ...responseRecord(answer, endedAt),
-    // What the upstream said: its 304 is not handed on to anybody here.
-    ...(answer.stored && { statusCode: 304, status: '304 Not Modified' }),
-    metadata: { ...metadata, name: metadata.name || name },
-    responseInspection: inspectionsRecord(verdict?.inspections),
-    result,
-    delivery: 'companion',
-    vouchedBy,
-    provides: result === 'Approved' ? provides : [],
-  };
 }

@@ -1,11 +1,12 @@
-import { type RefusalBody, redactText, redactUrl } from '@waybill/contracts';
+import { type ExchangeRecord, type RefusalBody, type RefusalRecord, redactText, redactUrl } from '@waybill/contracts';
 import type { ProxyContext } from '../context.js';
 import type { Exchange } from '../exchange.js';
 import { prefersJson } from '../http/media-type.js';
+import { companionRecords } from '../record/companion-records.js';
+import { isSessionOver } from '../record/recorder.js';
 import { refusalRecord } from '../record/records.js';
 import { internalStop, Stop, type StopFacts } from '../stop.js';
 import { authenticationRequired } from './authenticate.js';
-import { companionRecord } from './record.js';
 
 /**
  * The end of an exchange that a step stopped: record it, then tell the client, or break the transfer off. Never rejects: there
@@ -30,13 +31,22 @@ async function recordAndTell(exchange: Exchange, context: ProxyContext, { facts 
   if (exchange.session) {
     const status = exchange.client.isStarted || !exchange.client.isOpen ? 0 : facts.status;
     const record = refusalRecord(exchange, { facts, at: clock.now(), status, delivered: false });
-    const companions = exchange.isRecorded ? [] : exchange.companions;
-    const fetched = companions.map((companion) => companionRecord(exchange, companion, 'Rejected'));
-    await context.recorder.record([record, ...fetched]).catch((cause: unknown) => {
+    const fetched = exchange.isRecorded ? [] : companionRecords(exchange);
+    await recordEnd(context, record, fetched).catch((cause: unknown) => {
       logger.error({ session: exchange.session?.id, error: describeError(cause) }, 'a refusal cannot be recorded');
     });
   }
   await answerRefusal(exchange, context, facts);
+}
+
+/** A session that is over takes no answers any more, but still how an exchange ended. */
+async function recordEnd({ recorder }: ProxyContext, end: RefusalRecord, fetched: readonly ExchangeRecord[]) {
+  try {
+    await recorder.record([end, ...fetched]);
+  } catch (error) {
+    if (fetched.length === 0 || !isSessionOver(error)) throw error;
+    await recorder.record([end]);
+  }
 }
 
 /** Tells the client why it gets nothing; when something went out already, the transfer is broken off instead. */
