@@ -6,6 +6,8 @@ wanted=(
   apt-utils bubblewrap bzip2 ca-certificates curl dirmngr docker-registry dpkg-dev git git-lfs gnupg gnutls-bin haproxy iproute2 libnginx-mod-stream
   make nginx openssh-server openssl postgresql procps python3 skopeo squashfs-tools systemd unzip wget xz-utils zip
 )
+# What Python packages are built and installed with in tests.
+wanted+=(python3-pip python3-setuptools python3-wheel)
 # What craft's plugins call.
 wanted+=(autoconf automake cmake g++ gcc meson ninja-build)
 
