@@ -31,6 +31,16 @@ describe('parseCommandLine', () => {
     ['prime a b --project-dir /p', { command: 'prime', parts: ['a', 'b'], projectDir: '/p' }],
     ['clean', { command: 'clean', parts: [], platform: undefined }],
     ['clean a --platform amd64', { command: 'clean', parts: ['a'], platform: 'amd64' }],
+    ['pack', { cache: undefined }],
+    ['pack --cache', { cache: true }],
+    ['pack --no-cache', { cache: false }],
+    ['cache show', { command: 'cache', action: 'show', parts: [], policy: undefined }],
+    ['cache show a b --enable-fetch-service', { action: 'show', parts: ['a', 'b'], policy: 'strict' }],
+    ['cache explain a --format json', { action: 'explain', parts: ['a'], format: 'json' }],
+    ['cache list --platform amd64', { action: 'list', parts: [], platform: 'amd64' }],
+    ['cache rm a', { action: 'rm', parts: ['a'] }],
+    ['cache pull', { action: 'pull', parts: [] }],
+    ['cache push a --enable-fetch-service=permissive', { action: 'push', parts: ['a'], policy: 'permissive' }],
     ['report a.json b.json', { command: 'report', files: ['a.json', 'b.json'] }],
   ])('craft %s', async (args, wanted) => {
     const { parsed } = await parse(args);
@@ -57,6 +67,10 @@ describe('parseCommandLine', () => {
   it.each([
     ['', 'Usage: craft'],
     ['frobnicate', "unknown command 'frobnicate'"],
+    ['cache', 'Usage: craft cache'],
+    ['cache frob', "unknown command 'frob'"],
+    ['cache explain', 'missing required argument'],
+    ['cache explain a b', 'too many arguments'],
     ['pack --enable-fetch-service=loose', 'expected strict or permissive'],
     ['pack --enable-fetch-service loose', 'expected strict or permissive'],
     ['pack --enable-fetch-service=', 'expected strict or permissive'],

@@ -1,4 +1,5 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import type { CacheBuildOptions } from '../commands/cache-build.js';
 import type { Step } from '../lifecycle/state.js';
 import { type Verbosity, verbosities } from '../output/text-progress.js';
 import type { Policy } from '../session/session.js';
@@ -17,6 +18,9 @@ export type Format = 'text' | 'json' | 'markdown';
 /** Help fits a terminal of 80 columns, and reads well on wider ones. */
 const helpWidth = 79;
 
+/** What `craft cache` does. */
+export type CacheAction = 'show' | 'explain' | 'list' | 'pull' | 'push' | 'rm';
+
 /** What the command line asks for. */
 export type Invocation = CommonOptions &
   (
@@ -27,6 +31,7 @@ export type Invocation = CommonOptions &
         readonly platform: string | undefined;
         readonly buildFor: string | undefined;
         readonly destructive: boolean;
+        readonly cache: boolean | undefined;
       }
     | {
         readonly command: Step;
@@ -37,6 +42,7 @@ export type Invocation = CommonOptions &
       }
     | { readonly command: 'clean'; readonly parts: readonly string[]; readonly platform: string | undefined }
     | { readonly command: 'report'; readonly files: readonly string[] }
+    | ({ readonly command: 'cache'; readonly action: CacheAction } & CacheBuildOptions)
     | {
         readonly command: 'doctor';
         readonly session: string | undefined;
@@ -67,6 +73,7 @@ type Raw = {
   platform?: string;
   buildFor?: string;
   destructiveMode?: boolean;
+  cache?: boolean;
 };
 
 /** Parses the command line; usage errors are told and become exit code 64. */
@@ -106,12 +113,13 @@ export async function parseCommandLine(
   add(
     building(program.command('pack').description('run all steps and pack what was primed'))
       .addOption(
-        new Option(
-          '--enable-fetch-service [policy]',
+        sessionOption(
           'build in a session of the fetch service: strict (also without a value) refuses what cannot be verified, permissive records it',
-        ).argParser(policy),
+        ),
       )
       .option('-o, --output <dir>', 'where artifact and report are written', '.')
+      .option('--cache', 'use results of earlier builds (default: when caches are configured)')
+      .option('--no-cache', 'build everything')
       .addHelpText('after', packHelp),
     (raw) => ({
       ...commonOf(raw, env),
@@ -119,6 +127,7 @@ export async function parseCommandLine(
       command: 'pack',
       policy: raw.enableFetchService === true ? 'strict' : raw.enableFetchService,
       output: raw.output,
+      cache: raw.cache,
     }),
   );
   for (const [step, text] of Object.entries(stepTexts) as [Step, string][]) {
@@ -163,6 +172,32 @@ export async function parseCommandLine(
     ['text', 'json', 'markdown'],
   );
 
+  const cache = program
+    .command('cache')
+    .description('look at results of earlier builds, and bring them here or elsewhere')
+    .helpOption('-h, --help', 'show help')
+    .helpCommand(false)
+    .configureHelp({ sortSubcommands: false, helpWidth })
+    .configureOutput({ writeOut: output.out, writeErr: output.err })
+    .exitOverride();
+  for (const [action, text] of Object.entries(cacheTexts) as [CacheAction, string][]) {
+    const [argument, what] = action === 'explain' ? ['<part>', 'the part'] : ['[parts...]', 'parts (default: all)'];
+    const command = cache.command(action).description(text).argument(argument, what);
+    if (action === 'list' || action === 'rm') command.option('--platform <name>', 'only this platform');
+    else
+      building(command).addOption(
+        sessionOption('keys of builds in a session: strict (also without a value) or permissive'),
+      );
+    add(command, (raw, parts) => ({
+      ...commonOf(raw, env),
+      ...buildingOf(raw, env),
+      command: 'cache',
+      action,
+      parts: typeof parts === 'string' ? [parts] : parts,
+      policy: raw.enableFetchService === true ? 'strict' : raw.enableFetchService,
+    }));
+  }
+
   try {
     await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {
@@ -171,6 +206,19 @@ export async function parseCommandLine(
   }
   return invocation ? { invocation } : { exitCode: 64 };
 }
+
+function sessionOption(text: string): Option {
+  return new Option('--enable-fetch-service [policy]', text).argParser(policy);
+}
+
+const cacheTexts: Readonly<Record<CacheAction, string>> = {
+  show: 'keys of parts, and what the local cache has for them',
+  explain: "in what a part's key differs from that of its last build",
+  list: 'what the local cache has of this project',
+  pull: 'bring results of builds into the local cache',
+  push: 'bring what the local cache has to the caches that may be written to',
+  rm: 'remove results of builds from the local cache',
+};
 
 const stepTexts: Readonly<Record<Step, string>> = {
   pull: 'bring the sources of the parts',
@@ -239,7 +287,8 @@ function policy(value: string): Policy {
 
 const packHelp = `
 With --enable-fetch-service a fetch service is found or started and a session
-opened; nothing of an earlier build is used. The report is written beside the
+opened; nothing of an earlier build is used, but what a cache has with its
+record (docs/artifact-cache/craft.md). The report is written beside the
 artifact as <artifact>.json, for a build without artifact as
 <name>_<version>_<platform>.json.
 

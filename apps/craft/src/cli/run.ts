@@ -1,5 +1,10 @@
 import { relative, resolve } from 'node:path';
+import { cacheExplain } from '../commands/cache-explain.js';
+import { cacheList, cacheRemove } from '../commands/cache-list.js';
+import { cacheShow } from '../commands/cache-show.js';
+import { cachePull, cachePush } from '../commands/cache-transfer.js';
 import { clean } from '../commands/clean.js';
+import type { CommandContext } from '../commands/command-context.js';
 import { doctor } from '../commands/doctor.js';
 import { pack } from '../commands/pack.js';
 import { runSteps } from '../commands/run-steps.js';
@@ -7,6 +12,7 @@ import { showReport } from '../commands/show-report.js';
 import { CraftError } from '../errors.js';
 import { describeError, errorLines } from '../output/describe-error.js';
 import type { Progress } from '../output/progress.js';
+import { renderExplained, renderKeys, renderList, renderTransfers } from '../output/render-cache.js';
 import { doctorMarkdown, renderDoctor } from '../output/render-doctor.js';
 import { packToJson, renderPack, summaryToJson } from '../output/render-pack.js';
 import { renderReport } from '../output/render-report.js';
@@ -100,8 +106,28 @@ async function perform(invocation: Invocation, terminal: Terminal, progress: Pro
       errors: [],
     };
   }
+  if (invocation.command === 'cache') return cache(command, invocation);
   const result = await runSteps(command, { ...invocation, step: invocation.command });
   return { lines: [], value: result, errors: [] };
+}
+
+async function cache(command: CommandContext, invocation: Extract<Invocation, { command: 'cache' }>): Promise<Outcome> {
+  const { action } = invocation;
+  if (action === 'pull' || action === 'push') {
+    const { parts, errors } = await (action === 'pull' ? cachePull : cachePush)(command, invocation);
+    return { lines: renderTransfers(parts), value: { action, parts }, errors };
+  }
+  if (action === 'list' || action === 'rm') {
+    const artifacts = await (action === 'list' ? cacheList : cacheRemove)(command, invocation);
+    const none = action === 'list' ? 'The local cache has nothing of this project' : 'There was nothing to remove';
+    return { lines: renderList(artifacts, none), value: { action, artifacts }, errors: [] };
+  }
+  if (action === 'explain') {
+    const parts = await cacheExplain(command, invocation);
+    return { lines: renderExplained(parts), value: { action, parts }, errors: [] };
+  }
+  const parts = await cacheShow(command, invocation);
+  return { lines: renderKeys(parts), value: { action, parts }, errors: [] };
 }
 
 async function examine(

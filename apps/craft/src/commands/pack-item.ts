@@ -2,6 +2,8 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clock, craftReportSchema, isWaybillError, systemClock } from '@waybill/contracts';
 import { withBuild } from '../build/open-build.js';
+import type { ConfiguredCache } from '../cache/open-build-cache.js';
+import { type BuildCache, openPartCache } from '../cache/part-cache.js';
 import { CraftError } from '../errors.js';
 import { writeFileAtomic } from '../files/atomic-write.js';
 import type { LifecycleContext } from '../lifecycle/context.js';
@@ -36,6 +38,7 @@ export interface PackItemOptions {
   readonly mtime: Date;
   /** Opens the session; everything is checked before. */
   readonly openSession: (() => Promise<BuildSession>) | undefined;
+  readonly cache?: ConfiguredCache | undefined;
   readonly clock?: Clock;
 }
 
@@ -54,11 +57,15 @@ export async function packItem(command: CommandContext, options: PackItemOptions
     }
   };
   await attempt(() =>
-    withBuild({ ...command, item: options.item, kind: options.kind, session, ...clockOf(options) }, async (context) => {
+    withBuild({ ...command, item: options.item, kind: options.kind, session, ...clockOf(options) }, async (bare) => {
+      const cache = options.cache && openPartCache(bare, { ...options.cache, session: session?.policy ?? 'none' });
+      const context = { ...bare, cache };
       await attempt(() => build(context));
       const raw = session && (await closeSession(command, session, attempt));
       await attempt(() => pack(context, options, outcome, raw));
       if (raw) await attempt(() => writeReport(context, options, outcome, raw));
+      // Last of all: what is stored says that its build came out well and that its record is safe.
+      if (outcome.errors.length === 0) await cache?.store(raw && parseSessionReport(raw));
     }),
   );
   if (session) await removeSession(command, session, outcome, attempt);
@@ -83,6 +90,8 @@ interface Outcome {
 
 type Attempt = (work: () => Promise<void>) => Promise<void>;
 type RawReport = Record<string, unknown>;
+
+type PackContext = LifecycleContext & { readonly cache: BuildCache | undefined };
 
 async function build(context: LifecycleContext): Promise<void> {
   await checkBuildPackages(context);
@@ -132,7 +141,7 @@ function refusedError(policy: string, count: number): CraftError {
 }
 
 async function writeReport(
-  context: LifecycleContext,
+  context: PackContext,
   options: PackItemOptions,
   outcome: Outcome,
   raw: RawReport,
@@ -150,6 +159,7 @@ async function writeReport(
     artifact,
     environment: context.environment.kind,
     intervals: context.timeline.intervals,
+    cachedParts: context.cache?.cachedParts() ?? [],
     result: resultOf(outcome),
     error:
       error === undefined

@@ -1,8 +1,10 @@
 import { resolve } from 'node:path';
 import { chooseEnvironment } from '../build/open-environment.js';
+import { type ConfiguredCache, openConfiguredCache } from '../cache/open-build-cache.js';
 import { orderParts } from '../lifecycle/part-order.js';
 import { artifactTime, prepareOutput } from '../pack/pack-artifact.js';
 import { hostArchitecture, planBuilds } from '../project/plan.js';
+import { wantsExternalSession } from '../session/external.js';
 import type { Policy } from '../session/session.js';
 import { chooseSession } from './choose-session.js';
 import type { CommandContext } from './command-context.js';
@@ -15,6 +17,8 @@ export interface PackOptions {
   readonly platform: string | undefined;
   readonly buildFor: string | undefined;
   readonly destructive: boolean;
+  /** Whether results of earlier builds may be used; `undefined`: as configured. */
+  readonly cache: boolean | undefined;
 }
 
 /** What `craft pack` did. */
@@ -35,19 +39,32 @@ export async function pack(command: CommandContext, options: PackOptions): Promi
     host: hostArchitecture(),
   });
   const openSession = await chooseSession(command, options.policy);
+  const cache = await chooseCache(command, options.cache);
   const mtime = artifactTime(command.env);
   const output = resolve(options.output);
   await prepareOutput(output);
   const { kind, problem } = await chooseEnvironment(options.destructive);
   if (openSession && kind === 'host') command.progress.warn(hostWarning(problem));
   const items: PackedItem[] = [];
-  for (const item of plan) {
-    if (plan.length > 1) command.progress.note(`platform ${item.platform}`);
-    const packed = await packItem(command, { item, kind, output, mtime, openSession });
-    items.push(packed);
-    if (packed.errors.length > 0) break;
+  try {
+    for (const item of plan) {
+      if (plan.length > 1) command.progress.note(`platform ${item.platform}`);
+      const packed = await packItem(command, { item, kind, output, mtime, openSession, cache });
+      items.push(packed);
+      if (packed.errors.length > 0) break;
+    }
+  } finally {
+    await cache?.cache.close();
   }
   return { items };
+}
+
+/** Who owns an external session also owns its report, which could not list what a cache brings: there is no cache then. */
+async function chooseCache(command: CommandContext, wanted: boolean | undefined): Promise<ConfiguredCache | undefined> {
+  if (!wantsExternalSession(command.env)) return openConfiguredCache({ ...command, wanted });
+  if (wanted)
+    command.progress.warn('no cache is used: the report of an external session could not list what it brings');
+  return undefined;
 }
 
 function hostWarning(problem: string | undefined): string {

@@ -3,7 +3,7 @@ import type { BuildEnvironment, CommandNetwork } from '../environments/environme
 import type { Progress } from '../output/progress.js';
 import type { BuildItem } from '../project/plan.js';
 import type { PartLayout, WorkLayout } from '../project/work-layout.js';
-import type { StateStore, Step } from './state.js';
+import type { StateStore, Step, StepState } from './state.js';
 import type { Timeline } from './timeline.js';
 
 /** Fields of the project that a part's scripts may set. */
@@ -28,7 +28,36 @@ export interface LifecycleContext {
   /** Current values of what craftctl may set. */
   readonly variables: Map<ProjectVariable, string>;
   readonly helpers: Helpers;
+  /** Where results of earlier builds may come from; absent when everything is built. */
+  readonly cache?: PartCache | undefined;
 }
+
+/** Results of builds that need not be done again. None of its methods fails for what a cache does not have or cannot do. */
+export interface PartCache {
+  /**
+   * What stands for pull and build of a part; `undefined` when nothing does, or when only its pull shows what it is made of.
+   * May be called before its turn comes, so that bytes come while others build.
+   */
+  find(context: PartContext): Promise<CachedBuild | undefined>;
+  /** The pull of a part is done, by this run or an earlier one. */
+  pulled(context: PartContext, state: StepState): void;
+  /** A part was built. */
+  built(context: PartContext): Promise<void>;
+}
+
+/** The result of a part's build. */
+export interface CachedBuild {
+  readonly key: string;
+  /** Where it comes from, for people. */
+  readonly origin: string;
+  /** What craftctl set in each step, and what the pull brought. */
+  readonly variables: { readonly pull: Variables; readonly build: Variables };
+  readonly outcome: Variables;
+  /** Writes what the part installed; `false` when that did not work out, and then nothing is there. */
+  restore(install: string): Promise<boolean>;
+}
+
+type Variables = Readonly<Record<string, string>>;
 
 /** Programs of ours that run inside the build environment. */
 export interface Helpers {

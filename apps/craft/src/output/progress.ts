@@ -1,7 +1,7 @@
 import type { Step } from '../lifecycle/state.js';
 
-/** What came of a step: it ran, ran again because of something, or had nothing to do. */
-export type StepAction = 'run' | 'rerun' | 'skip';
+/** What came of a step: it ran, ran again because of something, had nothing to do, or its result came from a cache. */
+export type StepAction = 'run' | 'rerun' | 'skip' | 'cached';
 
 /** Traffic of a session so far. */
 export interface Traffic {

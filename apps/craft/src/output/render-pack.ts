@@ -66,5 +66,6 @@ export function summaryToJson(summary: NonNullable<PackedItem['summary']>): unkn
     })),
     refusals: summary.refusals,
     failures: summary.failures,
+    'cached-parts': summary.cachedParts,
   };
 }

@@ -26,6 +26,7 @@ export function renderSummary(summary: ReportSummary): string[] {
   return [
     totals(summary),
     ...renderGroups(summary),
+    ...renderCached(summary),
     ...renderKeys(summary),
     ...(summary.responses > 0
       ? [`${count(summary.responses, 'answer')} without an artifact (redirects, not modified, errors)`]
@@ -40,6 +41,13 @@ function totals({ artifacts, approved, downloads, bytes }: ReportSummary): strin
   const verdict =
     approved === artifacts ? 'all approved' : `${approved} approved, ${artifacts - approved} not approved`;
   return `${count(artifacts, 'artifact')} in ${count(downloads, 'download')}, ${formatBytes(bytes)}: ${verdict}`;
+}
+
+function renderCached({ cachedParts }: ReportSummary): string[] {
+  return cachedParts.map(
+    ({ part, at, origin, artifacts, record }) =>
+      `Part ${part} from ${origin === 'local' ? 'the local cache' : origin}, built ${at} with ${count(artifacts, 'artifact')} (record ${record.slice(0, 16)})`,
+  );
 }
 
 function renderGroups({ groups }: ReportSummary): string[] {

@@ -18,7 +18,7 @@ export interface TextProgressOptions {
   readonly verbosity: Verbosity;
 }
 
-const words: Readonly<Record<StepAction, string>> = { run: '', rerun: ' again', skip: ' skip' };
+const words: Readonly<Record<StepAction, string>> = { run: '', rerun: ' again', skip: ' skip', cached: ' from cache' };
 const repaintMs = 80;
 const clear = '\r\u001b[2K';
 

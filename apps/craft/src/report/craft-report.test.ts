@@ -2,7 +2,7 @@ import { craftReportSchema, type SessionReport } from '@waybill/contracts';
 import { describe, expect, it } from 'vitest';
 import { emptyReport, sampleArtifact, sampleRefusal } from '../../test/sample-report.js';
 import { parseProject } from '../project/load-project.js';
-import { createCraftReport, parseSessionReport, type ReportFacts } from './craft-report.js';
+import { createCraftReport, parseSessionReport, type ReportFacts, reportText } from './craft-report.js';
 import { summarise } from './report-summary.js';
 
 const project = parseProject(
@@ -146,5 +146,66 @@ describe('summarise', () => {
   it('says when a chain ends in no trust root', () => {
     const open = { ...report, artifacts: [sampleArtifact('a', { chains: [[packument]] })] };
     expect(summarise(open).groups[0]?.verifiedBy).toMatchObject([{ kind: 'artifact', name: 'packument' }]);
+  });
+});
+
+describe('parts that came from a cache', () => {
+  const recorded = {
+    part: 'web',
+    at: '2026-01-01T00:00:00.000Z',
+    record: 'e'.repeat(64),
+    'session-id': 'earlier',
+    policy: 'strict' as const,
+  };
+  const cachedPart = {
+    part: 'web',
+    key: 'f'.repeat(64),
+    artifact: 'a'.repeat(64),
+    origin: 'https://cache.example/main',
+    'built-by': 'craft 0.1.0',
+    recorded,
+    record: {
+      format: 1 as const,
+      project: 'hello',
+      part: 'web',
+      platform: 'amd64',
+      key: 'f'.repeat(64),
+      at: recorded.at,
+      generator: 'g',
+      'session-id': 'earlier',
+      policy: 'strict' as const,
+      'build-environment': { kind: 'bubblewrap' as const, 'bypass-controlled': true },
+      steps: [],
+      artifacts: [sampleArtifact('left')],
+      refusals: [],
+    },
+  };
+
+  it('are listed with what their builds had downloaded, marked with the record', () => {
+    const raw = { ...emptyReport(), artifacts: [sampleArtifact('right')] };
+    const report = createCraftReport(raw, parseSessionReport(raw), { ...facts(), cachedParts: [cachedPart] });
+    expect(report.dependencies.map((found) => [found['component-name'], found.recorded])).toEqual([
+      ['right', undefined],
+      ['left', recorded],
+    ]);
+    expect(report['cached-parts']).toEqual([cachedPart]);
+    expect(report.artifacts.map(({ metadata }) => metadata.name)).toEqual(['right']);
+    expect(craftReportSchema.parse(JSON.parse(reportText(report)))['cached-parts']).toEqual([cachedPart]);
+    expect(summarise(report).cachedParts).toEqual([
+      {
+        part: 'web',
+        at: recorded.at,
+        origin: cachedPart.origin,
+        record: recorded.record,
+        policy: 'strict',
+        artifacts: 1,
+      },
+    ]);
+  });
+
+  it('leave no trace in a report without any', () => {
+    const raw = emptyReport();
+    const report = createCraftReport(raw, parseSessionReport(raw), { ...facts(), cachedParts: [] });
+    expect(report).not.toHaveProperty('cached-parts');
   });
 });

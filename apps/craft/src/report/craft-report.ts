@@ -1,6 +1,7 @@
 import {
   type Clock,
   type CraftBuild,
+  type CraftCachedPart,
   type CraftDependency,
   type CraftRefusal,
   type CraftReport,
@@ -25,6 +26,8 @@ export interface ReportFacts {
   readonly artifact: Artifact | undefined;
   readonly environment: 'bubblewrap' | 'host';
   readonly intervals: readonly StepInterval[];
+  /** Parts that a cache brought instead of a build. */
+  readonly cachedParts?: readonly CraftCachedPart[] | undefined;
   readonly result: CraftBuild['result'];
   readonly error: { readonly code: string; readonly message: string } | undefined;
   readonly clock: Clock;
@@ -48,7 +51,7 @@ export function createCraftReport(
   report: SessionReport,
   facts: ReportFacts,
 ): CraftReport {
-  const { project, item, variables, artifact, intervals } = facts;
+  const { project, item, variables, artifact, intervals, cachedParts = [] } = facts;
   const version = variables.get('version');
   const description = variables.get('summary') ?? variables.get('description');
   return {
@@ -76,7 +79,8 @@ export function createCraftReport(
         'end-time': toRfc3339(end),
       })),
     },
-    dependencies: report.artifacts.map(toDependency),
+    dependencies: [...report.artifacts.map(toDependency), ...cachedParts.flatMap(toRecorded)],
+    ...(cachedParts.length > 0 ? { 'cached-parts': [...cachedParts] } : {}),
   };
 }
 
@@ -88,6 +92,11 @@ export function reportText(report: CraftReport): string {
 function placed(refusal: ReportRefusal, intervals: readonly StepInterval[]): CraftRefusal {
   const interval = intervalAt(intervals, new Date(refusal.time));
   return interval ? { ...refusal, part: interval.part, step: interval.step } : refusal;
+}
+
+/** What an earlier build downloaded for a part that this one did not build. */
+function toRecorded({ record, recorded }: CraftCachedPart): CraftDependency[] {
+  return record.artifacts.map((artifact) => ({ ...toDependency(artifact), recorded }));
 }
 
 function toDependency({ metadata, downloads }: ReportArtifact): CraftDependency {

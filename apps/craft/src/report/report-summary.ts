@@ -1,4 +1,4 @@
-import type { CraftRefusal, ReportArtifact, ReportVouch, SessionReport } from '@waybill/contracts';
+import type { CraftRefusal, CraftReport, ReportArtifact, ReportVouch, SessionReport } from '@waybill/contracts';
 
 /** Artifacts that one inspector vouched for, or that nobody did. */
 export interface SummaryGroup {
@@ -49,12 +49,28 @@ export interface ReportSummary {
   readonly refusals: readonly SummaryRefusal[];
   readonly failures: readonly SummaryRefusal[];
   readonly responses: number;
+  /** Parts that came from a cache, with what their builds had downloaded. */
+  readonly cachedParts: readonly CachedPartSummary[];
+}
+
+/** A part that came from a cache. */
+export interface CachedPartSummary {
+  readonly part: string;
+  /** When it was built. */
+  readonly at: string;
+  readonly origin: string;
+  /** sha256 of the record of its build. */
+  readonly record: string;
+  readonly policy: string;
+  readonly artifacts: number;
 }
 
 type Refusals = { readonly refusals: readonly CraftRefusal[]; readonly failures: readonly CraftRefusal[] };
 
 /** Sums a report up. */
-export function summarise(report: Omit<SessionReport, 'refusals' | 'failures'> & Refusals): ReportSummary {
+export function summarise(
+  report: Omit<SessionReport, 'refusals' | 'failures'> & Refusals & Pick<CraftReport, 'cached-parts'>,
+): ReportSummary {
   const { artifacts } = report;
   return {
     session: report['session-id'],
@@ -70,6 +86,14 @@ export function summarise(report: Omit<SessionReport, 'refusals' | 'failures'> &
     refusals: combine(report.refusals),
     failures: combine(report.failures),
     responses: report.responses.length,
+    cachedParts: (report['cached-parts'] ?? []).map(({ part, origin, recorded, record }) => ({
+      part,
+      at: recorded.at,
+      origin,
+      record: recorded.record,
+      policy: recorded.policy,
+      artifacts: record.artifacts.length,
+    })),
   };
 }
 

@@ -26,6 +26,7 @@ const open = (more: { policy?: Policy; inspectors?: object; permissive?: boolean
     directories: {
       state: join(dir, 'state'),
       config: join(dir, 'config'),
+      cache: join(dir, 'cache'),
       runtimeFile: join(dir, 'run/waybill/fetch-service.json'),
     },
     env: {},

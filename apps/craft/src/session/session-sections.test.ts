@@ -31,6 +31,7 @@ async function sections(directory: string | undefined, startedAt: string, projec
   const directories = {
     state: join(dir, 'state'),
     config: join(dir, 'config'),
+    cache: join(dir, 'cache'),
     runtimeFile: join(dir, 'run/waybill/fetch-service.json'),
   };
   const progress = { ...silentProgress, warn: (text: string) => warnings.push(text) };
