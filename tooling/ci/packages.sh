@@ -10,6 +10,8 @@ wanted=(
 wanted+=(python3-pip python3-setuptools python3-wheel)
 # What craft's plugins call.
 wanted+=(autoconf automake cmake g++ gcc meson ninja-build)
+# Clients of artifact-cache.
+wanted+=(ccache python3-venv)
 
 if ! command -v apt-get >/dev/null; then
   echo 'packages: no apt-get here; the lanes use the programs that are installed' >&2
