@@ -13,6 +13,8 @@ export interface NpmWay {
   readonly caFile: string;
   /** `http://<session>:<token>@…`; absent: straight. */
   readonly proxyUrl?: string | undefined;
+  /** Out of the cache that the install before left, without any request: what npm itself takes. */
+  readonly offline?: boolean | undefined;
 }
 
 /** Lays out the project with a lock file whose URLs are the registry's. */
@@ -28,15 +30,22 @@ export async function layOutProject(dir: string, { manifest, lock }: NpmMirror, 
 }
 
 /**
- * `npm ci` with an empty cache into an empty directory.
+ * `npm ci` with an empty cache (or {@link NpmWay.offline}) into an empty directory.
  * @returns milliseconds
  * @throws BenchError `BENCH_ANSWER_WRONG`
  */
-export async function installOnce(dir: string, { base, caFile, proxyUrl }: NpmWay): Promise<number> {
+export async function installOnce(dir: string, { base, caFile, proxyUrl, offline = false }: NpmWay): Promise<number> {
   const [modules, home] = [join(dir, 'node_modules'), join(dir, '..', 'home')];
-  for (const path of [modules, home]) await rm(path, { recursive: true, force: true, maxRetries: 3 });
-  await mkdir(home);
-  const options = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
+  for (const path of offline ? [modules] : [modules, home])
+    await rm(path, { recursive: true, force: true, maxRetries: 3 });
+  await mkdir(home, { recursive: true });
+  const options = [
+    '--ignore-scripts',
+    '--no-audit',
+    '--no-fund',
+    '--loglevel=error',
+    ...(offline ? ['--offline'] : []),
+  ];
   const startedMs = performance.now();
   const child = spawn('npm', ['ci', ...options], {
     cwd: dir,

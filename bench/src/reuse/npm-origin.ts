@@ -49,10 +49,17 @@ export async function startNpmOrigin(
     const { etag, body, type } = found;
     if (request.headers['if-none-match'] === etag) {
       counts.notModified += 1;
-      return void response.writeHead(304, { etag }).end();
+      return void response.writeHead(304, { etag, 'cache-control': 'public, max-age=300' }).end();
     }
     counts[path.includes('/-/') ? 'tarballs' : 'documents'] += 1;
-    response.writeHead(200, { 'content-type': type, 'content-length': body.length, etag }).end(body);
+    // As public registries have it: documents are current for five minutes.
+    const headers = {
+      'content-type': type,
+      'content-length': body.length,
+      etag,
+      'cache-control': 'public, max-age=300',
+    };
+    response.writeHead(200, headers).end(body);
   };
   const server = createServer({ cert: certificate.certPem, key: certificate.keyPem, keepAliveTimeout: 60_000 }, answer);
   server.listen(port ?? 0, '127.0.0.1');

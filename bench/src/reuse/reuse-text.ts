@@ -10,11 +10,14 @@ export function reuseText({ packages, bytes, lines }: ReuseResult): string {
   return [head, ...lines.map(lineText)].join('\n');
 }
 
-function lineText({ line, directMs, secondMs, speedup, cpuMsPerPackage, peakRssBytes }: LineResult): string {
+function lineText(result: LineResult): string {
+  const { line, directMs, secondMs, ownMs, speedup, cpuMsPerPackage, peakRssBytes } = result;
   const cells = [
     `direct ${seconds(directMs)}`,
     `second session ${seconds(secondMs)}`,
+    `npm alone, out of its own cache ${seconds(ownMs)}`,
     `${withSpread(speedup)} times as fast`,
+    `tarballs alone ${seconds(result.fetchDirectMs)} and ${seconds(result.fetchSecondMs)}, ${withSpread(result.fetchSpeedup)} times as fast`,
     `${withSpread(cpuMsPerPackage)} ms of processor time a package`,
     `peak memory ${short(peakRssBytes / mib)} MiB`,
   ];

@@ -8,7 +8,8 @@ import { describeMachine, type Machine } from '../results/machine.ts';
 import { ratioSpread, type Spread, spreadOf } from '../results/statistics.ts';
 import type { Say } from '../stage.ts';
 import { createServerCertificate, createThrowAwayCa } from '../upstream/throw-away-ca.ts';
-import { installOnce, layOutProject, type NpmWay } from './npm-client.ts';
+import { fetchOnce } from './curl-client.ts';
+import { installOnce, layOutProject } from './npm-client.ts';
 import { mirrorProject, type NpmMirror } from './npm-mirror.ts';
 import { type NpmOrigin, startNpmOrigin } from './npm-origin.ts';
 import { openSlowLine } from './slow-line.ts';
@@ -25,8 +26,14 @@ export interface LineResult {
   readonly line: string;
   readonly directMs: Spread;
   readonly secondMs: Spread;
+  /** The same out of npm's own cache, without a network: nobody who serves npm can be faster. */
+  readonly ownMs: Spread;
   /** How many times as fast as without the service, round by round. */
   readonly speedup: Spread;
+  /** The tarballs alone, fetched by curl as many at a time as npm does: straight, in a second session, and the ratio. */
+  readonly fetchDirectMs: Spread;
+  readonly fetchSecondMs: Spread;
+  readonly fetchSpeedup: Spread;
   readonly cpuMsPerPackage: Spread;
   readonly peakRssBytes: number;
 }
@@ -88,39 +95,55 @@ async function measureLine({ dir, mirror, rounds, say, name, roundTripMs, megabi
   const close: (() => Promise<unknown>)[] = [];
   try {
     // The registry has to know its URL, which is the line's, before the line knows where it leads.
-    const own = await freePort();
-    const line = megabits > 0 ? await openSlowLine({ port: own, roundTripMs, megabits }) : undefined;
+    const port = await freePort();
+    const line = megabits > 0 ? await openSlowLine({ port, roundTripMs, megabits }) : undefined;
     if (line) close.push(() => line.close());
-    const base = `https://localhost:${line?.port ?? own}/`;
-    const origin = await startNpmOrigin(mirror.packages, { base: () => base, certificate, port: own });
+    const base = `https://localhost:${line?.port ?? port}/`;
+    const origin = await startNpmOrigin(mirror.packages, { base: () => base, certificate, port });
     close.push(() => origin.close());
     const project = join(dir, 'project');
     await layOutProject(project, mirror, base);
     const site = { dir, upstream: { caFile: ca.certFile }, ca, wrap: <T>(command: T) => command };
     const daemon = await startDaemon(site);
     close.push(() => daemon.stop());
-    const through = (check: boolean) => installThrough({ daemon, origin, project, base, caFile: ca.certFile, check });
+    const way = { base, caFile: ca.certFile };
+    const through = (check: boolean, work: Work) => workThrough({ daemon, origin, base, check }, work);
+    const install: Work = (proxyUrl) => installOnce(project, { ...way, proxyUrl });
+    const fetch: Work = (proxyUrl) => fetchOnce(dir, mirror, { ...way, proxyUrl });
 
     say(`${name}: first session`);
-    await through(false);
+    await through(false, install);
     await resetPeakRss(daemon.pid);
-    const [direct, second, cpu]: [number[], number[], number[]] = [[], [], []];
+    const [direct, second, own, cpu]: [number[], number[], number[], number[]] = [[], [], [], []];
+    const [fetchDirect, fetchSecond]: [number[], number[]] = [[], []];
     for (let round = 1; round <= rounds; round += 1) {
-      const measureDirect = async () => direct.push(await installOnce(project, { base, caFile: ca.certFile }));
+      const measureDirect = async () => {
+        direct.push(await install());
+        own.push(await installOnce(project, { ...way, offline: true }));
+        fetchDirect.push(await fetch());
+      };
       const measureSecond = async () => {
         const before = await cpuMsOf(daemon.pid);
-        second.push(await through(true));
+        second.push(await through(true, install));
         cpu.push(((await cpuMsOf(daemon.pid)) - before) / mirror.packages.length);
+        fetchSecond.push(await through(true, fetch));
       };
       // Whoever comes first finds the other's traces in the machine's caches.
       for (const measure of round % 2 ? [measureDirect, measureSecond] : [measureSecond, measureDirect])
         await measure();
-      say(`${name}: round ${round} of ${rounds}: ${direct.at(-1)?.toFixed(0)} and ${second.at(-1)?.toFixed(0)} ms`);
+      say(
+        `${name}: round ${round} of ${rounds}: ${direct.at(-1)?.toFixed(0)} and ${second.at(-1)?.toFixed(0)} ms, npm alone ${own.at(-1)?.toFixed(0)} ms;` +
+          ` tarballs alone ${fetchDirect.at(-1)?.toFixed(0)} and ${fetchSecond.at(-1)?.toFixed(0)} ms`,
+      );
     }
     return {
       line: name,
       directMs: spreadOf(direct) as Spread,
       secondMs: spreadOf(second) as Spread,
+      ownMs: spreadOf(own) as Spread,
+      fetchDirectMs: spreadOf(fetchDirect) as Spread,
+      fetchSecondMs: spreadOf(fetchSecond) as Spread,
+      fetchSpeedup: ratioSpread(fetchDirect, fetchSecond) as Spread,
       speedup: ratioSpread(direct, second) as Spread,
       cpuMsPerPackage: spreadOf(cpu) as Spread,
       peakRssBytes: await peakRssOf(daemon.pid),
@@ -130,20 +153,23 @@ async function measureLine({ dir, mirror, rounds, say, name, roundTripMs, megabi
   }
 }
 
-interface Through extends Omit<NpmWay, 'proxyUrl'> {
+/** Something that a client does, straight or through a proxy; answers with the milliseconds it took. */
+type Work = (proxyUrl?: string) => Promise<number>;
+
+interface Through {
   readonly daemon: WaybillDaemon;
   readonly origin: NpmOrigin;
-  readonly project: string;
+  readonly base: string;
   /** Whether all of it must be here already. */
   readonly check: boolean;
 }
 
-async function installThrough({ daemon, origin, project, check, ...way }: Through): Promise<number> {
-  const config = { npm: { registries: { default: { url: way.base } } } };
+async function workThrough({ daemon, origin, base, check }: Through, work: Work): Promise<number> {
+  const config = { npm: { registries: { default: { url: base } } } };
   const session = await daemon.control.createSession('strict', config);
   origin.counts();
   const proxyUrl = `http://${session.id}:${session.token}@${daemon.proxyAddress}`;
-  const tookMs = await installOnce(project, { ...way, proxyUrl });
+  const tookMs = await work(proxyUrl);
   const { tarballs } = origin.counts();
   if (check && tarballs > 0) {
     throw new BenchError('BENCH_ANSWER_WRONG', `${tarballs} tarballs were fetched that the service had`);

@@ -303,13 +303,101 @@ describe('revalidation', () => {
   });
 });
 
+describe('an index as a companion, of an origin that says how long it is current', () => {
+  const body = randomBytes(500);
+
+  /** Fetches a file whose inspector wants its index to be known, in a session of its own each time. */
+  async function startWith(fields: Record<string, string>) {
+    const upstream = await startHttpUpstream((request, response) => {
+      if (request.url === '/file') return void response.writeHead(200).end(body);
+      return serve(
+        () => small,
+        () => ({ ETag: '"v1"', ...fields }),
+      )(request, response);
+    });
+    const at = await startTestProxy();
+    closing.push(at.close, upstream.close);
+    async function ask(how: ClientRequest = {}) {
+      const session = at.session('strict', {
+        async onArtifact(artifact, services) {
+          const bytes = await services.companion(new URL('/index', artifact.request.url), 10_000);
+          return { opinion: Buffer.from(bytes ?? []).equals(small) ? 'Approved' : 'Rejected', reason: 'listed' };
+        },
+      });
+      expect((await fetchThrough(at, session, `${upstream.url}/file`, how)).status).toBe(200);
+      return (await at.report(session)).all.filter(({ url }) => url.endsWith('/index'));
+    }
+    const asked = () => upstream.requests.filter(({ target }) => target === '/index').length;
+    return { at, ask, asked };
+  }
+
+  it('is not asked for again meanwhile, is recorded all the same, and is asked for afterwards', async () => {
+    const { at, ask, asked } = await startWith({ 'Cache-Control': 'public, max-age=300' });
+    await ask();
+    at.clock.advance(299_000);
+    expect(await ask()).toMatchObject([{ delivery: 'companion', result: 'Approved' }]);
+    expect(asked()).toBe(1);
+    at.clock.advance(2_000);
+    await ask();
+    expect(asked()).toBe(2);
+    // The 304 began another 300 seconds.
+    at.clock.advance(200_000);
+    await ask();
+    expect(asked()).toBe(2);
+  });
+
+  it.each<[string, Record<string, string>]>([
+    ['of no age', {}],
+    ['of none at all', { 'Cache-Control': 'max-age=0' }],
+    ['that is to be asked each time', { 'Cache-Control': 'no-cache, max-age=300' }],
+    ['for one reader', { 'Cache-Control': 'private, max-age=300' }],
+    ['whose time is over already', { 'Cache-Control': 'max-age=300', Age: '300' }],
+    ['that was sent long ago', { 'Cache-Control': 'max-age=300', Date: 'Sun, 01 Mar 2026 11:00:00 GMT' }],
+    ['that says it twice', { 'Cache-Control': 'max-age=300, max-age=400' }],
+    ['that says nonsense', { 'Cache-Control': 'max-age=soon' }],
+    ['for shared caches only so long', { 'Cache-Control': 'max-age=300, s-maxage=0' }],
+  ])('is asked for again: one %s', async (_case, fields) => {
+    const { ask, asked } = await startWith(fields);
+    await ask();
+    await ask();
+    expect(asked()).toBe(2);
+  });
+
+  it('is asked for again after an hour, whatever the origin says', async () => {
+    const { at, ask, asked } = await startWith({ 'Cache-Control': 'max-age=31536000' });
+    await ask();
+    at.clock.advance(3_599_000);
+    await ask();
+    expect(asked()).toBe(1);
+    at.clock.advance(2_000);
+    await ask();
+    expect(asked()).toBe(2);
+  });
+
+  it('is asked for again when the clock was set back', async () => {
+    const { at, ask, asked } = await startWith({ 'Cache-Control': 'max-age=300' });
+    await ask();
+    at.clock.advance(-10_000);
+    await ask();
+    expect(asked()).toBe(2);
+  });
+
+  it('does not come out of the store when the destination is refused meanwhile (promise 9)', async () => {
+    const { at, ask, asked } = await startWith({ 'Cache-Control': 'max-age=300' });
+    await ask();
+    at.proxy.setEgress({ refusalFor: () => 'closed today' });
+    await expect(ask()).rejects.toThrow();
+    expect(asked()).toBe(1);
+  });
+});
+
 describe('companions', () => {
   it('are revalidated too, and the record says so', async () => {
     const body = randomBytes(500);
     const upstream = await startHttpUpstream((request, response) => {
       const handler = serve(
         () => (request.url === '/index' ? small : body),
-        () => ({ ...tagged, ETag: `"${request.url}"` }),
+        () => ({ 'Content-Type': 'application/json', ETag: `"${request.url}"` }),
       );
       return handler(request, response);
     });

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { isHexDigest } from '@waybill/contracts';
-import type { RememberedAnswer } from './answer-memory.js';
+import type { Freshness, RememberedAnswer } from './answer-memory.js';
 
 /** Kinds of lines, by their number of fields too; others are passed over. */
 const answerKind = 1;
@@ -8,8 +8,9 @@ const publishedKind = 2;
 const longestLine = 16_384;
 
 /** One line of the answer log: a checksum and the answer as a JSON list. */
-export function formatAnswer({ url, variant, vary, sha256, headers, condition }: RememberedAnswer): string {
-  return format([answerKind, url, variant, vary, sha256, headers, condition]);
+export function formatAnswer({ url, variant, vary, sha256, headers, condition, fresh }: RememberedAnswer): string {
+  const until = fresh ? [[fresh.since, fresh.until]] : [];
+  return format([answerKind, url, variant, vary, sha256, headers, condition, ...until]);
 }
 
 /** The line that says of a body that anybody may have it. */
@@ -28,14 +29,15 @@ export function parseLine(line: string): RememberedAnswer | string | undefined {
     return undefined;
   }
   if (!Array.isArray(fields)) return undefined;
-  if (fields[0] === answerKind && fields.length === 7) return toAnswer(fields);
+  if (fields[0] === answerKind && (fields.length === 7 || fields.length === 8)) return toAnswer(fields);
   if (fields[0] !== publishedKind || fields.length !== 2) return undefined;
   return typeof fields[1] === 'string' && isHexDigest('sha256', fields[1]) ? fields[1] : undefined;
 }
 
-function toAnswer([, url, variant, vary, sha256, headers, condition]: readonly unknown[]):
+function toAnswer([, url, variant, vary, sha256, headers, condition, until]: readonly unknown[]):
   | RememberedAnswer
   | undefined {
+  const fresh = toFreshness(until);
   const isWhole =
     typeof url === 'string' &&
     typeof variant === 'string' &&
@@ -44,7 +46,15 @@ function toAnswer([, url, variant, vary, sha256, headers, condition]: readonly u
     isHexDigest('sha256', sha256) &&
     isTextList(headers) &&
     isTextList(condition);
-  return isWhole ? { url, variant, isPrivate: false, vary, sha256, headers, condition } : undefined;
+  return isWhole
+    ? { url, variant, isPrivate: false, vary, sha256, headers, condition, ...(fresh && { fresh }) }
+    : undefined;
+}
+
+function toFreshness(value: unknown): Freshness | undefined {
+  if (!Array.isArray(value) || value.length !== 2) return undefined;
+  const [since, until] = value;
+  return Number.isSafeInteger(since) && Number.isSafeInteger(until) ? { since, until } : undefined;
 }
 
 function format(fields: readonly unknown[]): string {

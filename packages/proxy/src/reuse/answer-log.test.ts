@@ -156,6 +156,12 @@ describe('the answers in a file', () => {
 describe('a line', () => {
   it('holds all of an answer', () => expect(parseLine(formatAnswer(answer('a')).trimEnd())).toEqual(answer('a')));
 
+  it('holds until when it is current', () => {
+    const fresh = { since: 1_770_000_000_000, until: 1_770_000_300_000 };
+    const line = formatAnswer(answer('a', { fresh })).trimEnd();
+    expect(parseLine(line)).toEqual(answer('a', { fresh }));
+  });
+
   it('holds a public digest', () => expect(parseLine(formatPublished('a'.repeat(64)).trimEnd())).toBe('a'.repeat(64)));
 
   it.each<[string, string]>([

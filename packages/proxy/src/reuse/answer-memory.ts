@@ -1,5 +1,11 @@
 import { hash } from 'node:crypto';
 
+/** Milliseconds since 1970: when the origin made an answer, and until when it may be taken for current. */
+export interface Freshness {
+  readonly since: number;
+  readonly until: number;
+}
+
 /** An approved answer that was seen before. Its body lies in the blob store; nothing here is taken for true without it. */
 export interface RememberedAnswer {
   /** Digest of the request's URL: the URL itself may hold secrets. */
@@ -16,6 +22,8 @@ export interface RememberedAnswer {
   readonly headers: readonly string[];
   /** Raw list: the condition under which the upstream says that it is current; empty when it gave none to rely on. */
   readonly condition: readonly string[];
+  /** Until then the origin need not be asked at all; absent when it did not say so. */
+  readonly fresh?: Freshness | undefined;
 }
 
 /** Answers of all sessions, so that a body that is here already is not fetched again. Losing some costs a download. */

@@ -36,6 +36,11 @@ export function reusedAnswer(body: SpooledBody, headers: RawHeaders | undefined,
   return stored({ body, how: 'reused' }, [...known, 'Content-Length', String(body.size)], { method });
 }
 
+/** The same of an answer that is current by the origin's own word. RFC 9111 §5.1 wants its age told. */
+export function freshAnswer(body: SpooledBody, headers: RawHeaders, ageMs: number): UpstreamAnswer {
+  return reusedAnswer(body, [...headers, 'Age', String(Math.max(0, Math.floor(ageMs / 1000)))], 'GET');
+}
+
 /** A 200 out of the blob store that the upstream called current: remembered fields, and those of its 304 where it has newer ones. */
 export function revalidatedAnswer(body: SpooledBody, headers: RawHeaders, current: UpstreamAnswer): UpstreamAnswer {
   const updates = withoutFields(withoutHopByHop(current.headers.raw), (name) => ofTheMessage.has(name));

@@ -57,7 +57,7 @@ export async function fetchCompanion(
   const outgoing = prepareGet(session, view);
   // Before the body itself is asked for, it is the companion that takes the session's turn.
   const takeTurn = exchange.answer ? undefined : () => connectionTurn(exchange, context, outgoing);
-  const answer = await openCurrent(exchange, context, outgoing, takeTurn);
+  const answer = await openCurrent(exchange, context, outgoing, { takeTurn, mayBeFresh: true });
   const fetched = answer.status === 200 ? await takeIn(exchange, context, { answer, maxBytes }) : undefined;
   if (!fetched) {
     answer.transfer.abort(new Error('not a companion'));

@@ -20,7 +20,8 @@ export async function fetchUpstream(
   context: ProxyContext,
   request: UpstreamRequest,
 ): Promise<UpstreamAnswer> {
-  const answer = await openCurrent(exchange, context, request, () => connectionTurn(exchange, context, request));
+  const takeTurn = () => connectionTurn(exchange, context, request);
+  const answer = await openCurrent(exchange, context, request, { takeTurn });
   exchange.answer = answer;
   exchange.reached('upstream');
   // 407 speaks of the client's credentials for *this* proxy; from an upstream it can only confuse.

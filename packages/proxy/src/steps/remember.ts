@@ -3,6 +3,7 @@ import type { ProxyContext } from '../context.js';
 import type { Exchange } from '../exchange.js';
 import { listMembers } from '../http/headers.js';
 import { digestOfUrl, type RememberedAnswer } from '../reuse/answer-memory.js';
+import { freshnessOf } from '../reuse/freshness.js';
 import { mayReuse } from '../reuse/may-reuse.js';
 import { describingFields } from '../reuse/stored-answer.js';
 import { variantOf, varyOf } from '../reuse/variant.js';
@@ -14,7 +15,7 @@ const oldEnoughMs = 60_000;
 /** Keeps in mind what was approved and is recorded, for the requests of later sessions. */
 export function remember(
   exchange: Exchange,
-  { answers }: ProxyContext,
+  { answers, settings }: ProxyContext,
   { outgoing, answer }: { readonly outgoing: UpstreamRequest; readonly answer: UpstreamAnswer },
 ): void {
   if (exchange.result === 'Approved' && exchange.body && !exchange.isSecret)
@@ -26,7 +27,7 @@ export function remember(
 
   function keep(approved: ApprovedAnswer): void {
     if (approved.answer.stored || !mayReuse(exchange, approved.outgoing)) return;
-    const remembered = toRemembered(approved);
+    const remembered = toRemembered(approved, settings.clock.now());
     if (!remembered) return;
     answers.remember(remembered);
     if (isForAnybody(approved, remembered)) answers.publish(approved.sha256);
@@ -39,19 +40,23 @@ interface ApprovedAnswer {
   readonly sha256: string;
 }
 
-function toRemembered({ outgoing, answer, sha256 }: ApprovedAnswer): RememberedAnswer | undefined {
+function toRemembered({ outgoing, answer, sha256 }: ApprovedAnswer, now: Date): RememberedAnswer | undefined {
   const { status, headers } = answer;
   if (status !== 200 || listMembers(headers.get('cache-control')).includes('no-store')) return undefined;
   const described = describingFields(answer.endToEnd);
   const vary = varyOf(headers.get('vary'), outgoing.headers);
   if (!described || !vary) return undefined;
+  const variant = variantOf(outgoing.headers);
+  // What was given for credentials, the origin decides anew each time.
+  const fresh = variant.isPrivate ? undefined : freshnessOf(answer, now);
   return {
     url: digestOfUrl(outgoing.url),
-    ...variantOf(outgoing.headers),
+    ...variant,
     vary,
     sha256,
     headers: described,
     condition: conditionOf(answer),
+    ...(fresh && { fresh }),
   };
 }
 
