@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { createThrowawayCa, type ThrowawayCa } from '@waybill/testkit';
 import { type Daemon, startDaemon } from './daemon.js';
 import { type FileUpstream, startFileUpstream } from './file-upstream.js';
+import { startForwardProxy } from './forward-proxy.js';
 import type { Closable } from './keep.js';
 import { type PreparedClient, prepareClient } from './prepared-client.js';
 import type { Session } from './session.js';
@@ -24,6 +25,8 @@ export interface EcosystemScene {
 export interface EcosystemSceneOptions {
   /** `inspectors.yaml` for this origin. */
   readonly inspectors: (origin: string) => Readonly<Record<string, unknown>>;
+  /** Name of the upstream, for clients that use no proxy for `localhost`. The daemon reaches it through a proxy. */
+  readonly host?: string;
   /** What users have in their environment, and in their home as files by path. */
   readonly user?: (origin: string) => {
     readonly env?: NodeJS.ProcessEnv;
@@ -34,17 +37,22 @@ export interface EcosystemSceneOptions {
 /** @param keep closes what is opened, last first */
 export async function openEcosystemScene(
   keep: <Thing extends Closable>(thing: Thing) => Thing,
-  { inspectors, user }: EcosystemSceneOptions,
+  { inspectors, user, host }: EcosystemSceneOptions,
 ): Promise<EcosystemScene> {
   const ca = await createThrowawayCa();
   const dir = keep(await createTempDir());
   const caFile = dir.at('upstream-ca.pem');
   await writeFile(caFile, ca.certificatePem);
-  const upstream = keep(await startFileUpstream(ca));
+  const upstream = keep(await startFileUpstream(ca, host));
   const { origin } = upstream;
-  // Without reuse a test sees all its requests upstream.
+  const passage = host === undefined ? undefined : keep(await startForwardProxy({ isEverythingHere: true }));
   const daemon = keep(
-    await startDaemon({ upstreamCa: ca, inspectors: { ...inspectors(origin), limits: { reuse: 'off' } } }),
+    await startDaemon({
+      upstreamCa: ca,
+      // Without reuse a test sees all its requests upstream.
+      inspectors: { ...inspectors(origin), limits: { reuse: 'off' } },
+      ...(passage && { env: { HTTPS_PROXY: passage.url } }),
+    }),
   );
   return {
     ...{ ca, caFile, dir, upstream, origin, daemon },

@@ -12,7 +12,7 @@ export type Tamper = (path: string, given: FileAnswer) => FileAnswer | undefined
 
 /** A static https server: every ecosystem here is a directory with the right files in it. */
 export interface FileUpstream {
-  /** `https://localhost:<port>`, without a slash at the end. */
+  /** `https://<host>:<port>`, without a slash at the end. */
   readonly origin: string;
   /** `METHOD path`, in order. */
   readonly requests: readonly string[];
@@ -24,7 +24,8 @@ export interface FileUpstream {
   close(): Promise<void>;
 }
 
-export async function startFileUpstream(ca: ThrowawayCa): Promise<FileUpstream> {
+/** @param host the name in `origin`; nothing has to resolve it where a forward proxy does */
+export async function startFileUpstream(ca: ThrowawayCa, host = 'localhost'): Promise<FileUpstream> {
   const files = new Map<string, FileAnswer>();
   const requests: string[] = [];
   let tamper: Tamper | undefined;
@@ -39,7 +40,7 @@ export async function startFileUpstream(ca: ThrowawayCa): Promise<FileUpstream> 
       response.writeHead(status, { ...headers, 'content-length': String(body.length) });
       response.end(request.method === 'HEAD' ? undefined : body);
     },
-    { ca },
+    { ca, host },
   );
   return {
     origin: upstream.url,

@@ -17,7 +17,7 @@ import { type GoProxy, type GoSettings, goSettings, locateProxy } from './config
 import { hashGoMod, hashModuleZip, modulePathOf } from './module-hash.js';
 import { isGoVersion, type ProxyResource, parseProxyPath } from './module-path.js';
 import { SumDatabaseError } from './sum-database.js';
-import { fetchSums, findSums, type SumVoucher } from './sum-lookup.js';
+import { brokenDatabaseHint, fetchSums, findSums, type SumVoucher } from './sum-lookup.js';
 
 interface Expected {
   readonly proxy: GoProxy;
@@ -157,7 +157,7 @@ async function judge(
     vouchers = known.some(({ record }) => record[part]) ? known : await fetchSums(resource, proxy, settings, context);
   } catch (error) {
     if (!(error instanceof SumDatabaseError)) throw error;
-    return rejected(`${name}: ${error.message}`);
+    return rejected(`${name}: ${error.message}`, { hint: brokenDatabaseHint });
   }
   const listed = vouchers.filter(({ record }) => record[part] !== undefined);
   const [first] = listed;

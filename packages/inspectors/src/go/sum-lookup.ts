@@ -10,6 +10,10 @@ import { tileBytes } from './tiles.js';
 export const goSumKind = 'go.sumdb';
 export const lookupBytes = 1024 * 1024;
 
+/** What to do when a database contradicts itself. */
+export const brokenDatabaseHint =
+  'do not build with this answer; if it comes again, tell whoever runs the database or the proxy in front of it';
+
 /** Scope of what databases say of one version. */
 export function sumScope(module: string, version: string): string {
   return `${goSumKind}:${module}@${version}`;

@@ -11,7 +11,7 @@ import { approved, pending, rejected, rejectedRequest } from '../opinions.js';
 import { type DatabasePlace, type GoDatabase, goSettings, locateDatabase } from './configuration.js';
 import { isModulePath, unescapePath } from './module-path.js';
 import { parseHead, SumDatabaseError } from './sum-database.js';
-import { goSumKind, goSumParser, logOf, lookupBytes, openLookup, sumScope } from './sum-lookup.js';
+import { brokenDatabaseHint, goSumKind, goSumParser, logOf, lookupBytes, openLookup, sumScope } from './sum-lookup.js';
 import { tileBytes } from './tiles.js';
 
 type Resource =
@@ -56,7 +56,7 @@ export function goSumdb(config: InspectorsConfig): Inspector<Expected> {
       } catch (error) {
         if (!(error instanceof SumDatabaseError)) throw error;
         return rejected(`${expected.place.database.verifier.name}: ${error.message}`, {
-          hint: 'do not build with this answer; if it comes again, tell whoever runs the database or the proxy in front of it',
+          hint: brokenDatabaseHint,
         });
       }
     },
