@@ -136,6 +136,11 @@ export interface OpenCacheOptions {
   readonly client?: string | undefined;
   /** Transfers at a time. Default 8. */
   readonly concurrency?: number | undefined;
+  /**
+   * Program and arguments to reach ssh remotes with, such as `['ssh', '-F', file]`. Default: the words of the environment
+   * variable `WAYBILL_SSH_COMMAND`, else `ssh`.
+   */
+  readonly ssh?: readonly string[] | undefined;
   /** How often a remote is asked again. */
   readonly retry?: RetryOptions | undefined;
   /** How long a remote that failed is left alone. */

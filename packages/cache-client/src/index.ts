@@ -27,3 +27,4 @@ export {
 export type { BlobSink, BlobSource, RemoteReader, RemoteWriter } from './remotes/remote.js';
 export { type PlacedArtifacts, type RemoteSources, remotesFor, remotesOf } from './remotes/remotes-for.js';
 export { type RemoteAuth, type RemoteEndpoint, type RemoteSettings, remoteName } from './remotes/settings.js';
+export { openSshRemote, type SshRemote, type SshRemoteOptions } from './ssh/ssh-remote.js';

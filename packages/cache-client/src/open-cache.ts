@@ -33,9 +33,15 @@ import { openRemote, type Remote } from './remotes/open-remote.js';
 export async function openCache(options: OpenCacheOptions): Promise<Cache> {
   const { remotes = [], log = silentLogger, client = 'waybill-cache-client', concurrency = 8 } = options;
   const local = await openLocalCache(options.local);
-  const { retry, breaker } = options;
-  const opened = remotes.map((settings) => openRemote(settings, { log, client, concurrency, retry, breaker }));
+  const { retry, breaker, ssh = sshOfEnvironment() } = options;
+  const common = { log, client, concurrency, retry, breaker, ssh };
+  const opened = remotes.map((settings) => openRemote(settings, common));
   return new LayeredCache(local, opened, log, concurrency);
+}
+
+function sshOfEnvironment(): readonly string[] | undefined {
+  const words = (process.env.WAYBILL_SSH_COMMAND ?? '').split(' ').filter(Boolean);
+  return words.length > 0 ? words : undefined;
 }
 
 class LayeredCache implements Cache {

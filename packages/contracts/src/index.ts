@@ -1,6 +1,7 @@
 export * from './blob-store.js';
 export * from './cache-api.js';
 export * from './cache-artifact.js';
+export * from './cache-receive.js';
 export * from './cargo-config.js';
 export * from './clock.js';
 export * from './control-api.js';

@@ -2,6 +2,7 @@ import type { Logger } from '@waybill/contracts';
 import { CacheClientError } from '../errors.js';
 import { openHttpRemote } from '../http/http-remote.js';
 import type { RetryOptions } from '../http/retrying.js';
+import { openSshRemote, type SshRemote } from '../ssh/ssh-remote.js';
 import { type Breaker, type BreakerOptions, createBreaker } from './breaker.js';
 import type { RemoteReader, RemoteWriter } from './remote.js';
 import { type RemoteEndpoint, type RemoteSettings, remoteName } from './settings.js';
@@ -26,6 +27,8 @@ export interface OpenRemoteOptions {
   readonly client: string;
   readonly concurrency: number;
   readonly retry?: RetryOptions | undefined;
+  /** Program and arguments that stand before ours. Default `ssh`. */
+  readonly ssh?: readonly string[] | undefined;
   readonly breaker?: BreakerOptions | undefined;
 }
 
@@ -33,11 +36,12 @@ export interface OpenRemoteOptions {
 export function openRemote(settings: RemoteSettings, options: OpenRemoteOptions): Remote {
   const name = remoteName(settings);
   const http = (endpoint: RemoteEndpoint) => openHttpRemote({ ...options, ...endpoint, auth: settings.auth });
-  const reader = lazily(async () => {
-    if (!settings.pull) throw new CacheClientError('CACHE_CONFIG_INVALID', `${name} names no place to pull from`);
-    return await http(settings.pull);
+  const ssh = (endpoint: RemoteEndpoint) => openSshRemote({ ...options, ...endpoint, command: options.ssh });
+  const reader = lazily(async () => await http(settings.pull ?? (await askForPull(settings, ssh))));
+  const writer = lazily(async (): Promise<RemoteWriter> => {
+    const place = settings.push as RemoteEndpoint;
+    return place.url.protocol === 'ssh:' ? ssh(place) : await http(place);
   });
-  const writer = lazily(async () => await http(settings.push as RemoteEndpoint));
   const pulls = createBreaker(options.breaker);
   const pushes = createBreaker(options.breaker);
 
@@ -80,11 +84,36 @@ export function openRemote(settings: RemoteSettings, options: OpenRemoteOptions)
   };
 }
 
+/** Who is given only a place to push to learns there where is pulled, as the seed does. */
+async function askForPull(
+  settings: RemoteSettings,
+  ssh: (endpoint: RemoteEndpoint) => SshRemote,
+): Promise<RemoteEndpoint> {
+  const { push } = settings;
+  if (push?.url.protocol !== 'ssh:') throw noPull(remoteName(settings));
+  const receiver = ssh(push);
+  try {
+    const { 'pull-url': text } = await receiver.info();
+    if (text === undefined || !/^https?:/.test(text) || !URL.canParse(text)) throw noPull(remoteName(settings));
+    return { url: new URL(text), namespace: push.namespace };
+  } finally {
+    await receiver.close();
+  }
+}
+
+function noPull(name: string): CacheClientError {
+  return new CacheClientError('CACHE_CONFIG_INVALID', `${name} names no place to pull from`, {
+    hint: 'add pull-url here, or to the configuration of the server',
+  });
+}
+
 /** Whether it is the remote, or its configuration, that failed: nothing that may end a build. */
 export function isRemoteFailure(error: unknown): error is CacheClientError {
   return (
     error instanceof CacheClientError &&
-    (error.code.startsWith('CACHE_REMOTE_') || error.code === 'CACHE_CONFIG_INVALID')
+    (error.code.startsWith('CACHE_REMOTE_') ||
+      error.code === 'CACHE_CONFIG_INVALID' ||
+      error.code === 'CACHE_FRAME_INVALID')
   );
 }
 
