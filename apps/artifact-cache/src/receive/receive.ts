@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { encodeReceiveFrame, isWaybillError, redactText } from '@waybill/contracts';
 import { messageOf } from '../errors.js';
@@ -34,9 +33,8 @@ export async function receive(openServing: () => Promise<Serving>, options: Rece
   const say = (text: string) => void stderr.write(`artifact-cache: ${redactText(text)}\n`);
   // A client that goes away while it is written to is nothing more than that.
   stdout.on('error', () => stdin.destroy());
-  const write = async (frame: Buffer) => {
-    if (!stdout.write(frame) && !stdout.destroyed) await Promise.race([once(stdout, 'drain'), once(stdout, 'close')]);
-  };
+  // Resolves when the frame has left us: the last one must not be lost when the process ends.
+  const write = (frame: Buffer) => new Promise<void>((resolve) => void stdout.write(frame, () => resolve()));
   try {
     const asked = askedNamespace(env);
     const namespace = options.namespace ?? asked;
@@ -47,7 +45,7 @@ export async function receive(openServing: () => Promise<Serving>, options: Rece
     await runReceiveSession({ serving, caller, namespace, input, write, version });
     return 0;
   } catch (error) {
-    await write(errorFrame(error)).catch(() => undefined);
+    await write(errorFrame(error));
     say(messageOf(error));
     if (isWaybillError(error) && error.hint) say(error.hint);
     return error instanceof ReceiveError && error.code === 'RECEIVE_COMMAND_REFUSED' ? 64 : 1;

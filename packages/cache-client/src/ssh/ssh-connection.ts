@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import {
   cacheErrorSchema,
   encodeReceiveFrame,
-  isWaybillError,
   parseReceivePayload,
   type ReceiveFrame,
   type ReceiveFrameType,
@@ -166,9 +165,7 @@ function asFrameError(host: string, error: unknown): CacheClientError {
   if (error instanceof CacheClientError) return error;
   const text = error instanceof Error ? error.message : String(error);
   return new CacheClientError('CACHE_FRAME_INVALID', redactText(`${host}: ${text}`), {
-    hint: isWaybillError(error)
-      ? 'the forced command of the account must be artifact-cache receive, and print nothing else'
-      : '',
+    hint: 'the forced command of the account must be artifact-cache receive, and its shell must print nothing',
     cause: error,
   });
 }

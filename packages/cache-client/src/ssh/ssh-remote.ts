@@ -27,28 +27,38 @@ export interface SshRemote extends RemoteWriter {
   info(): Promise<CacheInfo>;
 }
 
+interface Session {
+  readonly connection: SshConnection;
+  readonly info: Promise<CacheInfo>;
+  /** Signals that end it already. */
+  readonly heard: WeakSet<AbortSignal>;
+}
+
 const chunkBytes = 256 * 1024;
 
 /** Opens a namespace. One session of ssh serves all that follows; one that broke is opened anew. */
 export function openSshRemote(options: SshRemoteOptions): SshRemote {
   const host = options.url.host;
   const command = [...(options.command ?? ['ssh']), ...sshArguments(options)];
-  let current: { readonly connection: SshConnection; readonly info: Promise<CacheInfo> } | undefined;
+  let current: Session | undefined;
 
-  function open() {
+  function open(): Session {
     if (current?.connection.isOpen) return current;
     const connection = openSshConnection(host, command);
     const hello = { client: options.client.slice(0, 200), namespace: options.namespace };
     const info = connection.request('info', receiveInfoSchema, (send) => send('hello', hello));
     info.catch(() => undefined);
-    current = { connection, info };
+    current = { connection, info, heard: new WeakSet() };
     return current;
   }
 
   async function session(signal?: AbortSignal): Promise<SshConnection> {
     signal?.throwIfAborted();
-    const { connection, info } = open();
-    signal?.addEventListener('abort', () => connection.kill(), { once: true });
+    const { connection, info, heard } = open();
+    if (signal && !heard.has(signal)) {
+      heard.add(signal);
+      signal.addEventListener('abort', () => connection.kill(), { once: true });
+    }
     await info;
     return connection;
   }
