@@ -24,3 +24,4 @@ export type {
 } from './cache-store.js';
 export { CacheStoreError, type CacheStoreErrorCode } from './errors.js';
 export { createMemoryCacheStore, type MemoryCacheStoreOptions } from './memory/memory-cache-store.js';
+export { type CacheStoreOptions, openCacheStore } from './sql/open-cache-store.js';

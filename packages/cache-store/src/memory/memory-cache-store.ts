@@ -52,6 +52,7 @@ export function createMemoryCacheStore(options: MemoryCacheStoreOptions = {}): C
       space = new MemoryNamespace(name, found, parent, () => new Date(clock.now()), note);
       namespaces.set(name, space);
     }
+    space.rules = found;
     return space;
   };
   return {
@@ -83,7 +84,7 @@ class MemoryNamespace implements CacheNamespace {
   readonly entries = new Map<string, StoredEntry>();
 
   readonly name: string;
-  readonly rules: NamespaceRules;
+  rules: NamespaceRules;
   readonly parent: MemoryNamespace | undefined;
   readonly now: () => Date;
   readonly note: Note;
