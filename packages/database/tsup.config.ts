@@ -1,4 +1,5 @@
 import { waybill } from '@waybill/tsup-preset';
 import { defineConfig } from 'tsup';
 
-export default defineConfig(waybill());
+// The worker is a file of its own: it is started by its path.
+export default defineConfig(waybill({ entry: ['src/index.ts', 'src/sqlite-worker.ts'] }));

@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto';
 import type { JsonObject } from '@waybill/contracts';
+import type { BoundStatement } from '@waybill/database';
 import { eq, sql } from 'drizzle-orm';
-import type { BoundStatement, Driver } from './driver.js';
+import type { Driver } from './driver.js';
 
 /** Configurations kept whether or not somebody uses them; as many more as somebody does use. */
 const keptConfigurations = 4;

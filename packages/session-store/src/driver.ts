@@ -1,3 +1,4 @@
+import type { BoundStatement, MigrationSession } from '@waybill/database';
 import type { AnyColumn, SQL } from 'drizzle-orm';
 import type { SqliteRemoteDatabase } from 'drizzle-orm/sqlite-proxy';
 import type { SessionStoreError } from './errors.js';
@@ -6,19 +7,6 @@ import type { tables } from './schema/sqlite.js';
 
 /** The tables, typed as SQLite's; PostgreSQL's have the same shape (shape.test.ts). */
 export type Tables = typeof tables;
-
-/** Runs statements inside the migration's transaction. */
-export interface MigrationSession {
-  run(sql: string): Promise<void>;
-  /** Rows as arrays. */
-  rows(sql: string): Promise<readonly (readonly unknown[])[]>;
-}
-
-/** A statement as drizzle writes it, with its parameters. */
-export interface BoundStatement {
-  readonly sql: string;
-  readonly params: readonly unknown[];
-}
 
 /** How changes of other handles are noticed. */
 export interface ChangeSource {

@@ -1,4 +1,5 @@
 import { WaybillError } from '@waybill/contracts';
+import type { DatabaseError } from '@waybill/database';
 
 /** Codes of {@link SessionStoreError}. */
 export type SessionStoreErrorCode =
@@ -45,7 +46,7 @@ export function innermost(error: unknown): unknown {
   return inner;
 }
 
-/** First line of what the database says. */
-export function messageOf(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split('\n', 1)[0] ?? '';
+/** What a database cannot do, the store cannot do either. */
+export function toSessionStoreError({ code, message, hint, cause }: DatabaseError): SessionStoreError {
+  return new SessionStoreError(code, message, { ...(hint && { hint }), cause });
 }

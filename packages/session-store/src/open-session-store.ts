@@ -1,10 +1,10 @@
-import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Clock, type SessionStore, systemClock } from '@waybill/contracts';
+import { DatabaseError, type Migration, migrate, sqlitePath } from '@waybill/database';
+import { readMigrationFiles } from 'drizzle-orm/migrator';
 import type { Driver } from './driver.js';
 import { DrizzleSessionStore } from './drizzle-session-store.js';
-import { SessionStoreError } from './errors.js';
-import { migrate } from './migrate.js';
+import { toSessionStoreError } from './errors.js';
 
 /** Where sessions are kept. */
 export interface SessionStoreOptions {
@@ -29,7 +29,7 @@ const defaultAnswerLimitMs = 10_000;
 export async function openSessionStore(options: SessionStoreOptions): Promise<SessionStore> {
   const driver = await openDriver(options);
   try {
-    await migrate(driver, options.migrate ?? true);
+    await migrate(driver, { migrations: readMigrations(driver.migrations), apply: options.migrate ?? true });
   } catch (error) {
     await driver.close().catch(() => undefined);
     throw driver.translate(error);
@@ -42,27 +42,24 @@ async function openDriver({ url, answerLimitMs = defaultAnswerLimitMs }: Session
   if (/^postgres(ql)?:\/\//.test(url)) {
     return await (await import('./postgres-driver.js')).openPostgres(url, answerLimitMs);
   }
-  const path = sqlitePath(url);
+  const path = pathOf(url);
   return await (await import('./sqlite-driver.js')).openSqlite(path);
-}
-
-function sqlitePath(url: string): string {
-  if (url === ':memory:' || url === 'file::memory:') return ':memory:';
-  if (url.startsWith('file:/')) return pathOf(url);
-  if (url.startsWith('file:') && url.length > 'file:'.length) return resolve(url.slice('file:'.length));
-  const scheme = /^[a-z][a-z0-9+.-]*:/i.exec(url)?.[0] ?? 'no scheme';
-  throw new SessionStoreError('STORE_FAILED', `cannot keep sessions at this URL (${scheme})`, {
-    hint: 'use file:/path/to/sessions.sqlite or postgres://user@host/database',
-  });
 }
 
 function pathOf(url: string): string {
   try {
-    return fileURLToPath(url);
-  } catch (cause) {
-    throw new SessionStoreError('STORE_FAILED', `cannot keep sessions at ${url}: not a path on this machine`, {
-      hint: 'use file:/path/to/sessions.sqlite',
-      cause,
-    });
+    return sqlitePath(url, 'sessions');
+  } catch (error) {
+    throw error instanceof DatabaseError ? toSessionStoreError(error) : error;
   }
+}
+
+/** `migrations/` lies beside `src` and `dist`, so the same relative path leads there from both. */
+function readMigrations(folder: string): Migration[] {
+  const migrationsFolder = fileURLToPath(new URL(`../migrations/${folder}`, import.meta.url));
+  return readMigrationFiles({ migrationsFolder }).map(({ folderMillis, hash, sql }) => ({
+    made: folderMillis,
+    digest: hash,
+    statements: sql,
+  }));
 }

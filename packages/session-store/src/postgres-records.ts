@@ -1,4 +1,4 @@
-import type { PostgresClient, PostgresStatement } from './postgres-client.js';
+import type { PostgresClient, PostgresStatement } from '@waybill/database';
 import type { RecordBatch, RecordColumns } from './record-batch.js';
 
 /** A parameter must stay far below PostgreSQL's limit of 1 GiB. */

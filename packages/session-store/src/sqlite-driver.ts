@@ -1,12 +1,16 @@
-import { chmod, mkdir, open } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { extname } from 'node:path';
+import {
+  exclusivelyInSqlite,
+  openSqliteThread as openThread,
+  type SqliteThread,
+  translateSqlite as translateFile,
+} from '@waybill/database';
 import { sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/sqlite-proxy';
-import type { Driver, MigrationSession } from './driver.js';
-import { innermost, messageOf, SessionStoreError, sessionOverError, unknownSessionError } from './errors.js';
+import type { Driver } from './driver.js';
+import { innermost, SessionStoreError, sessionOverError, toSessionStoreError, unknownSessionError } from './errors.js';
 import { tables } from './schema/sqlite.js';
-import { removeRecords } from './sqlite-removal.js';
-import { SqliteThread } from './sqlite-thread.js';
+import { enterDownloads, removeRecords } from './sqlite-removal.js';
 
 /**
  * Opens (and makes, 0600) an SQLite file, or a database in memory for `:memory:`.
@@ -30,13 +34,15 @@ export async function openSqlite(path: string): Promise<Driver> {
     together: (statements) => thread.together(statements),
     isMissingReference: (error) =>
       String((innermost(error) as { code?: unknown }).code).startsWith('SQLITE_CONSTRAINT_FOREIGNKEY'),
-    record: (batch) => thread.record(batch),
+    record: async (batch) => {
+      await thread.operation('record', batch);
+    },
     catchUp: ({ all }) => catchUp(thread, all ? 0 : fewRecords),
     removeRecords: (session) => removeRecords(thread, session),
     hexOf: (digest) => sql<string>`lower(hex(${digest}))`,
     referenced: (sha256s) => referenced(thread, sha256s),
     rows: (text) => thread.query(text),
-    exclusively: (work) => exclusively(thread, work),
+    exclusively: (work) => exclusivelyInSqlite(thread, work),
     usedBytes: async () => {
       const [row] = await thread.query(
         'select (p.page_count - f.freelist_count) * s.page_size from pragma_page_count p, pragma_freelist_count f, pragma_page_size s',
@@ -48,39 +54,16 @@ export async function openSqlite(path: string): Promise<Driver> {
   };
 }
 
+const what = 'session database';
+// It lies beside this module as source, and beside the bundle in dist.
+const operations = new URL(`./sqlite-operations${extname(new URL(import.meta.url).pathname)}`, import.meta.url);
+
 /** @throws SessionStoreError STORE_FAILED, STORE_UNAVAILABLE, STORE_FULL */
 export async function openSqliteThread(path: string): Promise<SqliteThread> {
   try {
-    if (path !== ':memory:') await makeFile(path);
-    const thread = new SqliteThread(path);
-    await thread.opened();
-    return thread;
+    return await openThread(path, what, { operations });
   } catch (error) {
     throw translateSqlite(error, path);
-  }
-}
-
-/** SQLite gives its journal the mode of the database file, so only that one has to be private from the start. */
-async function makeFile(path: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const handle = await open(path, 'a', 0o600);
-  await handle.close();
-  await chmod(path, 0o600);
-}
-
-async function exclusively(thread: SqliteThread, work: (session: MigrationSession) => Promise<void>): Promise<void> {
-  await thread.query('begin immediate');
-  try {
-    await work({
-      run: async (text) => {
-        await thread.query(text);
-      },
-      rows: (text) => thread.query(text),
-    });
-    await thread.query('commit');
-  } catch (error) {
-    await thread.query('rollback').catch(() => undefined);
-    throw error;
   }
 }
 
@@ -91,7 +74,7 @@ const fewRecords = 256;
 async function catchUp(thread: SqliteThread, leave: number): Promise<boolean> {
   try {
     for (;;) {
-      const missing = await thread.index(leave);
+      const missing = await enterDownloads(thread, leave);
       if (missing <= leave) return missing === 0;
     }
   } catch (error) {
@@ -113,38 +96,12 @@ async function referenced(thread: SqliteThread, sha256s: readonly string[]): Pro
   return rows.map(([sha256]) => String(sha256));
 }
 
-const hints: Readonly<Record<string, string>> = {
-  SQLITE_CANTOPEN: 'let the user of this process own the file and its directory, or choose another path',
-  SQLITE_READONLY: 'let the user of this process own the file and its directory, or choose another path',
-  SQLITE_NOTADB: 'this file is not a session database: choose another path',
-  SQLITE_CORRUPT: 'the file is damaged: check the disk, move the file away and start anew',
-};
-
 /** Puts an error of SQLite or the file system in our terms. */
 export function translateSqlite(error: unknown, path: string): SessionStoreError {
   const cause = innermost(error);
   if (cause instanceof SessionStoreError) return cause;
-  const code = String((cause as { code?: unknown })?.code ?? '');
-  const said = `${path}: ${messageOf(cause)}${code ? ` (${code})` : ''}`;
+  const { code } = (cause ?? {}) as { readonly code?: unknown };
   if (code === 'WAYBILL_SESSION_UNKNOWN') return unknownSessionError(cause);
   if (code === 'WAYBILL_SESSION_OVER') return sessionOverError(cause);
-  if (/^SQLITE_(FULL|IOERR_SHMSIZE)$|^(ENOSPC|EDQUOT)$/.test(code)) {
-    return new SessionStoreError('STORE_FULL', `no space left for the session database ${said}`, {
-      hint: 'free space on its file system; nothing of the refused record was kept',
-      cause,
-    });
-  }
-  if (/^SQLITE_(BUSY|LOCKED)/.test(code)) {
-    return new SessionStoreError('STORE_UNAVAILABLE', `the session database is locked by another process: ${said}`, {
-      hint: 'try again, or use PostgreSQL when several processes write a lot',
-      cause,
-    });
-  }
-  const known = Object.entries(hints).find(([prefix]) => code.startsWith(prefix));
-  const hint =
-    known?.[1] ?? (/^(EACCES|EPERM|EROFS|ENOTDIR|EISDIR|EEXIST)$/.test(code) ? hints.SQLITE_CANTOPEN : undefined);
-  return new SessionStoreError('STORE_FAILED', `the session database failed: ${said}`, {
-    ...(hint && { hint }),
-    cause,
-  });
+  return toSessionStoreError(translateFile(cause, path, what));
 }

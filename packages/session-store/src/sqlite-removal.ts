@@ -1,9 +1,18 @@
-import type { SqliteThread } from './sqlite-thread.js';
+import type { SqliteThread } from '@waybill/database';
 
 /** Downloads looked up in one go: their records lie side by side once they are sorted by id, and go with far fewer pages. */
 const lookedUp = 10_000;
 /** Rows of one statement, some milliseconds of work. */
 const removed = 500;
+
+/**
+ * Enters some more records in the index of downloads.
+ * @returns how many are not entered yet: `leave` at most when there is nothing more to do
+ */
+export async function enterDownloads(thread: SqliteThread, leave: number): Promise<number> {
+  const [row] = await thread.operation('index', leave);
+  return Number(row?.[0]);
+}
 
 /**
  * Removes some records of a session that takes no more. Two processes may do it at the same time: what one has removed is
@@ -12,7 +21,7 @@ const removed = 500;
  */
 export async function removeRecords(thread: SqliteThread, session: number): Promise<boolean> {
   // Only downloads that were entered are found, and after this none is entered any more.
-  while ((await thread.index(0)) > 0);
+  while ((await enterDownloads(thread, 0)) > 0);
   const downloads = await thread.query(
     'select id, hex(sha256) from indexed_downloads where session = ? order by sha256, indexed_downloads.id limit ?',
     [session, lookedUp],

@@ -68,7 +68,7 @@ export class PostgresClient {
   }
 
   /** All or nothing. `isUnlimited`: for work that may take as long as it likes. */
-  async transaction(work: (run: PostgresRunner) => Promise<void>, isUnlimited = false): Promise<void> {
+  async transaction<Result>(work: (run: PostgresRunner) => Promise<Result>, isUnlimited = false): Promise<Result> {
     const client = await this.#pool.connect();
     let broken: unknown;
     const onError = (error: Error) => {
@@ -79,8 +79,9 @@ export class PostgresClient {
     const run: PostgresRunner = async (statement) => (await client.query({ ...arrays(statement), ...limit })).rows;
     try {
       await run({ text: 'begin', values: [] });
-      await work(run);
+      const result = await work(run);
       await run({ text: 'commit', values: [] });
+      return result;
     } catch (error) {
       broken ??= error;
       throw error;
@@ -167,17 +168,4 @@ function connectionConfig(text: string): pg.ClientConfig {
   url.searchParams.delete('search_path');
   url.searchParams.delete('options');
   return { connectionString: url.href, options: options.join(' ').trim() };
-}
-
-/** What the driver says, and what the server does while it stops or starts, without a code of the operating system. */
-const lost =
-  /^(connection terminated|query read timeout|timeout e?x|timeout exceeded|client (was closed|has encountered))/i;
-
-/** Code of an error of the server or the operating system; `CONNECTION` when the driver lost or gave up a connection. */
-export function postgresCode(error: unknown): string {
-  const { code, message } = (error ?? {}) as { readonly code?: unknown; readonly message?: unknown };
-  if (typeof code === 'string') return code;
-  // Several addresses were tried, and none of them answered.
-  if (error instanceof AggregateError) return postgresCode(error.errors[0]);
-  return lost.test(String(message)) ? 'CONNECTION' : '';
 }

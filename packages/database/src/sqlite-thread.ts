@@ -1,22 +1,44 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type { BoundStatement } from './driver.js';
-import { closedError, SessionStoreError } from './errors.js';
-import type { RecordBatch } from './record-batch.js';
+import type { BoundStatement } from './database.js';
+import { closedError, DatabaseError } from './errors.js';
 
 type Envelope<Request> = Request & { readonly id: number };
 
-/**
- * Messages to the thread. `together`, `record` and `index` are a transaction each. `index` enters some more records in the index of
- * downloads, unless no more than `leave` are missing, and answers with how many are.
- */
+/** Messages to the thread. `together` is a transaction; `operation` calls one that the module of operations has. */
 export type SqliteRequest = Envelope<
   | { readonly type: 'query'; readonly sql: string; readonly params: readonly unknown[] }
   | { readonly type: 'together'; readonly statements: readonly BoundStatement[] }
-  | { readonly type: 'record'; readonly batch: RecordBatch }
-  | { readonly type: 'index'; readonly leave: number }
+  | { readonly type: 'operation'; readonly name: string; readonly argument: unknown }
   | { readonly type: 'close' }
 >;
+
+/** What operations in the thread are given. */
+export interface SqliteConnection {
+  /** Rows as arrays; statements are prepared once. */
+  query(sql: string, params: readonly unknown[]): unknown[][];
+  /** Runs a statement that gives no rows, with parameters as SQLite takes them: no buffer among them. */
+  run(sql: string, params: readonly unknown[]): void;
+  /** All or nothing. */
+  inTransaction(work: () => unknown[][]): unknown[][];
+}
+
+/** What a module of operations exports as `operations`: functions by name, each with one argument that can be cloned. */
+export type SqliteOperations = (
+  connection: SqliteConnection,
+) => Readonly<Record<string, (argument: never) => unknown[][]>>;
+
+/** How a thread is started. */
+export interface SqliteThreadOptions {
+  /** A module that runs beside the database. It is loaded as it lies there: it may import types only. */
+  readonly operations?: URL | undefined;
+}
+
+/** What the thread is started with. */
+export interface SqliteThreadData {
+  readonly path: string;
+  readonly operations?: string | undefined;
+}
 
 /** Messages from the thread; `id` 0 says that the database is open. */
 export interface SqliteReply {
@@ -53,10 +75,11 @@ export class SqliteThread {
   #failure: unknown;
   #closing: Promise<void> | undefined;
 
-  constructor(path: string) {
+  constructor(path: string, { operations }: SqliteThreadOptions = {}) {
+    const workerData: SqliteThreadData = { path, operations: operations?.href };
     // The worker lies beside this module as source, and beside the bundle in dist.
     const file = new URL(`./sqlite-worker${extname(new URL(import.meta.url).pathname)}`, import.meta.url);
-    this.#worker = new Worker(file, { execArgv: [], env: {}, name: 'waybill-sqlite', workerData: { path } });
+    this.#worker = new Worker(file, { execArgv: [], env: {}, name: 'waybill-sqlite', workerData });
     this.#opened = new Promise<unknown[][]>((resolve, reject) => this.#waiting.set(0, { resolve, reject }));
     this.#worker.on('message', (reply: SqliteReply) => this.#receive(reply));
     this.#worker.on('error', (error) => this.#fail(error));
@@ -75,14 +98,9 @@ export class SqliteThread {
     return this.#ask((id) => ({ id, type: 'query', sql, params }));
   }
 
-  async record(batch: RecordBatch): Promise<void> {
-    await this.#ask((id) => ({ id, type: 'record', batch }));
-  }
-
-  /** @returns how many are not entered yet: `leave` at most when there is nothing more to do */
-  async index(leave: number): Promise<number> {
-    const [row] = await this.#ask((id) => ({ id, type: 'index', leave }));
-    return Number(row?.[0]);
+  /** Calls an operation of the thread's module. */
+  operation(name: string, argument: unknown): Promise<unknown[][]> {
+    return this.#ask((id) => ({ id, type: 'operation', name, argument }));
   }
 
   /** Ends the thread after what was asked before; idempotent. */
@@ -124,11 +142,11 @@ export class SqliteThread {
   }
 
   #fail(cause: unknown): void {
-    this.#failure ??= new SessionStoreError(
+    this.#failure ??= new DatabaseError(
       'STORE_FAILED',
       `the database thread failed: ${cause instanceof Error ? cause.message : cause}`,
       {
-        hint: 'restart the program; what was recorded is kept',
+        hint: 'restart the program; what was written is kept',
         cause,
       },
     );
