@@ -67,7 +67,7 @@ async function build(fixture: Fixture, yaml: string, options: RunOptions = {}): 
 async function packed(run: Run): Promise<string> {
   const file = join(home, `${createHash('sha256').update(run.context.layout.prime).digest('hex')}.tar.gz`);
   await rm(file, { force: true });
-  await packTar(run.context.layout.prime, file, new Date(315_532_800_000));
+  await packTar(run.context.layout.prime, file, { mtime: new Date(315_532_800_000) });
   return createHash('sha256')
     .update(await readFile(file))
     .digest('hex');

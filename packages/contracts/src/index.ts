@@ -20,6 +20,7 @@ export * from './maven-config.js';
 export * from './oci-config.js';
 export * from './pip-config.js';
 export * from './project.js';
+export * from './project-image.js';
 export * from './project-parts.js';
 export * from './project-source.js';
 export * from './proxy-session.js';

@@ -3,6 +3,7 @@
  * (specs/craft-client.md §3.1); values keep their spelling in the file, so a path in an error is a path in the file.
  */
 import { z } from 'zod';
+import { imageSchema } from './project-image.js';
 import { nilPartSchema, type PartConfig, partSchema } from './project-parts.js';
 import { inferSourceType, sourceTypes } from './project-source.js';
 import { line, nonEmpty, uniqueInsidePaths, wholeMessage } from './project-text.js';
@@ -108,7 +109,9 @@ const projectShape = {
   contact: linkOrLinks.optional(),
   issues: linkOrLinks.optional(),
   'source-code': linkOrLinks.optional(),
-  type: z.enum(['tar', 'snap']).default('tar'),
+  type: z.enum(['tar', 'snap', 'oci', 'rock']).default('tar'),
+  /** Of `type: oci` and `rock`. Ours. */
+  image: imageSchema.optional(),
   grade: z.enum(['stable', 'devel']).optional(),
   confinement: z.enum(['strict', 'devmode', 'classic']).optional(),
   apps: z
@@ -137,6 +140,13 @@ export const projectSchema = z.strictObject(projectShape).superRefine((project, 
       if (project[key] !== undefined) issue([key], `\`${key}\` belongs to projects of \`type: snap\``);
     }
   }
+  if (project.type === 'oci' || project.type === 'rock') {
+    if (project.base !== undefined && project.base !== 'bare')
+      issue(
+        ['base'],
+        `an image holds what its parts bring: expected \`base: bare\` or none, found \`${project.base}\``,
+      );
+  } else if (project.image !== undefined) issue(['image'], '`image` belongs to projects of `type: oci` or `rock`');
   const adopt = project['adopt-info'];
   if (adopt !== undefined && !Object.hasOwn(project.parts, adopt))
     issue(['adopt-info'], `there is no part \`${adopt}\``);
@@ -218,6 +228,7 @@ export function projectKeysAt(path: readonly PropertyKey[], plugin: string | und
     const schema = partSchema.options.find(({ shape }) => shape.plugin.value === plugin) ?? nilPartSchema;
     return Object.keys(schema.shape);
   }
+  if (path[0] === 'image' && path.length === 1) return Object.keys(imageSchema.shape);
   if (path[0] === 'platforms' && path.length === 2) return ['build-on', 'build-for'];
   if (path[0] === 'apps' && path.length === 2) return Object.keys(snapAppSchema.shape);
   return [];

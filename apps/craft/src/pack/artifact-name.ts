@@ -1,6 +1,6 @@
 import type { Project } from '@waybill/contracts';
 
-const extensions = { tar: 'tar.gz', snap: 'snap' } as const;
+const extensions = { tar: 'tar.gz', snap: 'snap', oci: 'oci.tar', rock: 'rock' } as const;
 
 /** What identifies an artifact. */
 export interface ArtifactIdentity {

@@ -8,6 +8,7 @@ import { makeDirectory } from '../files/make-directory.js';
 import type { LifecycleContext } from '../lifecycle/context.js';
 import { requireVersion } from '../lifecycle/project-variables.js';
 import { artifactFile } from './artifact-name.js';
+import { packImage } from './pack-image.js';
 import { packSnap } from './pack-snap.js';
 import { packTar } from './pack-tar.js';
 import { snapYaml } from './snap-yaml.js';
@@ -52,7 +53,8 @@ export async function packArtifact(context: LifecycleContext, output: string, mt
   try {
     await replaceAtomic(path, async (temporary) => {
       if (project.type === 'snap') await packSnap(layout.prime, temporary, mtime, signal);
-      else await packTar(layout.prime, temporary, mtime);
+      else if (project.type === 'tar') await packTar(layout.prime, temporary, { mtime });
+      else await packImage(context, temporary, { mtime, version });
       signal.throwIfAborted();
     });
   } catch (cause) {

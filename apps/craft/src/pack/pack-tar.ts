@@ -3,16 +3,23 @@ import { pipeline } from 'node:stream/promises';
 import { Pack, type WriteEntry } from 'tar';
 import { walkTree } from '../files/walk-tree.js';
 
+/** How a tree is packed. */
+export interface TarOptions {
+  /** Time of every entry. */
+  readonly mtime: Date;
+  /** Default true. */
+  readonly gzip?: boolean;
+}
+
 /**
- * Packs a tree as `.tar.gz`. The same files give the same bytes: entries are sorted by their bytes, times are fixed, owners
+ * Packs a tree as `.tar.gz` or `.tar`. The same files give the same bytes: entries are sorted by their bytes, times are fixed, owners
  * are nobody's and modes are reduced to what a checkout has (executable or not, and set-id bits).
- * @param mtime time of every entry
  */
-export async function packTar(directory: string, output: string, mtime: Date): Promise<void> {
+export async function packTar(directory: string, output: string, { mtime, gzip = true }: TarOptions): Promise<void> {
   const entries = await walkTree(directory);
   const pack = new Pack({
     cwd: directory,
-    gzip: { level: 9 },
+    ...(gzip && { gzip: { level: 9 } }),
     portable: true,
     mtime,
     noDirRecurse: true,

@@ -155,6 +155,21 @@ describe('parseProject', () => {
       `${minimal}confinement: strict\n`,
       'craft.yaml:8:14: `confinement` belongs to projects of `type: snap`',
     ],
+    [
+      'an image of a tar project',
+      `${minimal}image: {entrypoint: [/bin/run]}\n`,
+      'craft.yaml:8:1: `image` belongs to projects of `type: oci` or `rock`',
+    ],
+    [
+      'a base under an image',
+      `${minimal}type: oci\nbase: core24\n`,
+      'craft.yaml:9:7: an image holds what its parts bring: expected `base: bare` or none, found `core24`',
+    ],
+    [
+      'a port that is none',
+      `${minimal}type: oci\nimage: {ports: [http]}\n`,
+      'craft.yaml:9:17: expected a port: 8080 or 53/udp, found "http"',
+    ],
     ['duplicate key', `${minimal}name: again\n`, 'craft.yaml:8:1: Map keys must be unique'],
     [
       'broken yaml',
