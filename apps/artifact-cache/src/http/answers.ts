@@ -1,7 +1,7 @@
 import { CacheStoreError, type CacheStoreErrorCode } from '@waybill/cache-store';
 import { type CacheError, isWaybillError, type Logger, redactText } from '@waybill/contracts';
 import type { FastifyError, FastifyInstance } from 'fastify';
-import { AccessError } from '../errors.js';
+import { AccessError, ArtifactCacheError, type ArtifactCacheErrorCode } from '../errors.js';
 
 const statuses: Readonly<Record<CacheStoreErrorCode, number>> = {
   CACHE_NAMESPACE_UNKNOWN: 404,
@@ -17,11 +17,20 @@ const statuses: Readonly<Record<CacheStoreErrorCode, number>> = {
   CACHE_CLOSED: 503,
 };
 
+const ownStatuses: Partial<Record<ArtifactCacheErrorCode, number>> = {
+  SERVER_REQUEST_INVALID: 400,
+  SERVER_REQUEST_TIMEOUT: 408,
+  SERVER_NOT_FOUND: 404,
+  SERVER_UPLOAD_UNKNOWN: 404,
+  SERVER_UPLOAD_OFFSET: 409,
+};
+
 /** Status of a refusal; undefined for what is no refusal but a failure. */
 export function statusOf(error: unknown): number | undefined {
   if (error instanceof AccessError) return error.code === 'UNAUTHENTICATED' ? 401 : 403;
   if (error instanceof CacheStoreError) return statuses[error.code];
-  if (isWaybillError(error) && error.code === 'STORE_FULL') return 507;
+  if (error instanceof ArtifactCacheError) return ownStatuses[error.code];
+  if (isWaybillError(error) && (error.code === 'STORE_FULL' || error.code === 'BLOB_STORAGE_FULL')) return 507;
   const { statusCode } = error as Partial<FastifyError>;
   return statusCode !== undefined && statusCode >= 400 && statusCode < 500 ? statusCode : undefined;
 }
@@ -46,8 +55,12 @@ export function addErrorAnswers(app: FastifyInstance, log: Logger): void {
     reply.code(404).send({ error: 'NOT_FOUND', message: 'there is nothing at this address' }),
   );
   app.setErrorHandler((error, request, reply) => {
+    if (reply.sent) return reply;
     const status = statusOf(error);
-    if (status === undefined) {
+    if (isGone(error)) {
+      // Nobody is left to be told; that clients go away is no failure of ours.
+      log.debug({ method: request.method, route: request.routeOptions.url }, 'a client went away');
+    } else if (status === undefined) {
       log.error({ error, method: request.method, route: request.routeOptions.url }, 'a request failed');
     }
     // Without it browsers and some clients never ask for a password. Bearer would make Turborepo open a login page.
@@ -57,4 +70,9 @@ export function addErrorAnswers(app: FastifyInstance, log: Logger): void {
       .type('application/json; charset=utf-8')
       .send(errorDocument(error));
   });
+}
+
+function isGone(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE' || code === 'ERR_HTTP2_STREAM_CANCEL';
 }

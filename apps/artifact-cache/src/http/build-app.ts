@@ -1,6 +1,8 @@
 import { type FastifyInstance, fastify } from 'fastify';
 import type { Serving } from '../serving/serving.js';
 import { addErrorAnswers } from './answers.js';
+import { addOpenApi } from './open-api.js';
+import { addProbes } from './probes.js';
 import { protocols } from './protocols.js';
 
 /** Percent-encoded, a key of 1 024 characters can have twelve times as many. */
@@ -18,6 +20,8 @@ export async function buildApp(serving: Serving): Promise<FastifyInstance> {
     return503OnClosing: false,
   });
   addErrorAnswers(app, serving.log);
+  await addOpenApi(app);
+  addProbes(app, serving);
   for (const register of protocols) {
     // A scope each: what one does with bodies and errors is nothing to the others.
     await app.register(async (scope) => {

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import { registerNative } from '../native/register-native.js';
 import { registerKeyValue } from '../protocols/key-value.js';
 import { registerPrefixed } from '../protocols/prefixed.js';
 import { registerTurbo } from '../protocols/turbo.js';
@@ -8,4 +9,9 @@ import type { Serving } from '../serving/serving.js';
 export type RegisterProtocol = (app: FastifyInstance, serving: Serving) => void | Promise<void>;
 
 /** Everything that is served over HTTP. A new protocol is a module and a line here; the order means nothing. */
-export const protocols: readonly RegisterProtocol[] = [registerTurbo, registerKeyValue, registerPrefixed];
+export const protocols: readonly RegisterProtocol[] = [
+  registerNative,
+  registerTurbo,
+  registerKeyValue,
+  registerPrefixed,
+];

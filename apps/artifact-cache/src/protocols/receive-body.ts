@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import { createZstdDecompress } from 'node:zlib';
 import { type CacheBlob, type CacheNamespace, CacheStoreError, type CacheWriter } from '@waybill/cache-store';
 import type { FastifyRequest } from 'fastify';
+import { isCut } from '../http/body.js';
 import { RequestError } from './request-error.js';
 
 /** What is known of a body before it comes. */
@@ -42,6 +43,7 @@ export async function receiveBody(request: FastifyRequest, options: ReceiveOptio
       await upload.write(chunk);
     }
     clearTimeout(guard);
+    if (isCut(request.raw)) throw new RequestError(400, 'the body ended early');
     return await upload.commit();
   } catch (error) {
     await upload.abort();

@@ -13,6 +13,8 @@ export interface SendOptions {
   readonly contentType?: string | undefined;
   /** The address never means other bytes: whoever has them need not ask again. */
   readonly isImmutable?: boolean | undefined;
+  /** Whether everybody may read it, so that caches on the way may answer others with it. */
+  readonly isShared?: boolean | undefined;
   /** Whether the protocol's clients understand `content-encoding: zstd` when they say so. */
   readonly mayCompress?: boolean | undefined;
 }
@@ -77,13 +79,18 @@ function describe(reply: FastifyReply, etag: string, options: SendOptions): void
   reply
     .header('etag', etag)
     .header('accept-ranges', 'bytes')
-    // Shared caches may keep what everybody may read, but ask who may: the answer depends on the credentials.
-    .header('cache-control', options.isImmutable ? 'private, max-age=31536000, immutable' : 'private, no-cache')
+    // Where it depends on the credentials who may read, no cache on the way may answer for us.
+    .header('cache-control', cacheControl(options))
     .type(options.contentType ?? 'application/octet-stream')
     // What others stored is never shown as a page of ours.
     .header('x-content-type-options', 'nosniff')
     .header('content-security-policy', "default-src 'none'; sandbox");
   if (options.mayCompress) reply.header('vary', 'accept-encoding');
+}
+
+function cacheControl({ isImmutable, isShared }: SendOptions): string {
+  const scope = isShared ? 'public' : 'private';
+  return isImmutable ? `${scope}, max-age=31536000, immutable` : 'private, no-cache';
 }
 
 function wantedRange(request: FastifyRequest, etag: string, size: number) {
