@@ -8,6 +8,8 @@ wanted=(
 )
 # What Python packages are built and installed with in tests.
 wanted+=(python3-pip python3-setuptools python3-wheel)
+# A client of artifact-cache that is in Debian; the others come from tooling/ci/cache-clients.sh.
+wanted+=(buildstream)
 # What craft's plugins call.
 wanted+=(autoconf automake cmake g++ gcc meson ninja-build)
 # Clients of artifact-cache.

@@ -1,6 +1,6 @@
 /** A gRPC handler behind a plain HTTP/2 socket, and the client that most tools build on. */
 import type { EventEmitter } from 'node:events';
-import { createServer, type ServerHttp2Session } from 'node:http2';
+import { createSecureServer, createServer, type ServerHttp2Session } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import {
   create,
@@ -15,6 +15,7 @@ import {
 } from '@bufbuild/protobuf';
 import { Client, credentials, Metadata, type ServiceError, type status } from '@grpc/grpc-js';
 import { type CacheStore, createMemoryCacheStore, type MemoryCacheStoreOptions } from '@waybill/cache-store';
+import type { ThrowawayCa } from '@waybill/testkit';
 import { createGrpcHandler } from '../src/grpc/grpc-handler.js';
 import { http2ServerOptions, widenSession } from '../src/grpc/http2-settings.js';
 import { setArrival } from '../src/http/arrivals.js';
@@ -24,6 +25,8 @@ import type { OpenRight, ServingLimits } from '../src/serving/serving.js';
 export interface GrpcScene extends AsyncDisposable {
   readonly store: CacheStore;
   readonly port: number;
+  /** Paths of all calls so far. */
+  readonly calls: string[];
   /** A client with a token, or without any. */
   client(token?: string): GrpcClient;
 }
@@ -32,21 +35,30 @@ export interface SceneOptions extends MemoryCacheStoreOptions {
   readonly anonymous?: OpenRight;
   readonly limits?: Partial<ServingLimits>;
   readonly store?: CacheStore;
+  /** Default true; false where the store has them from an earlier scene. */
+  readonly addPrincipals?: boolean;
+  /** Speaks TLS as `localhost`. */
+  readonly tls?: ThrowawayCa;
 }
 
 /** Tokens that are known: `writer` (namespaces main and team/*), `reader` (the same, to read). */
 export async function createGrpcScene(options: SceneOptions = {}): Promise<GrpcScene> {
   const store = options.store ?? createMemoryCacheStore(options);
-  for (const [id, right] of [
+  const principals = [
     ['writer', 'write'],
     ['reader', 'read'],
-  ] as const) {
+  ] as const;
+  for (const [id, right] of options.addPrincipals === false ? [] : principals) {
     const grants = ['main', 'team/*', 'full', 'frozen'].map((namespace) => ({ namespace, right }));
     const credential = { kind: 'token', value: tokenDigest(id) } as const;
     await store.principals.add({ id, credential, grants }, { principal: 'test' });
   }
   const handler = createGrpcHandler(createServing({ store, limits: options.limits }));
-  const server = createServer(http2ServerOptions);
+  const calls: string[] = [];
+  const context = await options.tls?.contextFor('localhost');
+  const server = context
+    ? createSecureServer({ ...http2ServerOptions, SNICallback: (_name, done) => done(null, context) })
+    : createServer(http2ServerOptions);
   const sessions = new Set<ServerHttp2Session>();
   server.on('session', (session) => {
     widenSession(session);
@@ -54,6 +66,7 @@ export async function createGrpcScene(options: SceneOptions = {}): Promise<GrpcS
   });
   server.on('request', (request, response) => {
     setArrival(request, { listener: { anonymous: options.anonymous ?? 'none' }, address: '192.0.2.1' });
+    calls.push(request.url);
     handler(request, response);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -62,6 +75,7 @@ export async function createGrpcScene(options: SceneOptions = {}): Promise<GrpcS
   return {
     store,
     port,
+    calls,
     client(token) {
       const client = new GrpcClient(port, token);
       clients.push(client);
