@@ -26,6 +26,9 @@ for package in "${wanted[@]}"; do
 done
 # Compiles the load driver of bench/. Any Go will do, not only Debian's.
 command -v go >/dev/null || missing+=(golang-go)
+# Resolves and packs what the Maven tests build. Any JDK from 11 on.
+command -v javac >/dev/null || missing+=(default-jdk-headless)
+command -v mvn >/dev/null || missing+=(maven)
 if [ "${#missing[@]}" -eq 0 ]; then
   echo 'packages: all there'
   exit 0

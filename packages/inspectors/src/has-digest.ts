@@ -8,6 +8,11 @@ export async function hasDigest(bytes: Digestible, { algorithm, hex }: Digest): 
   return isBodyDigestAlgorithm(algorithm) && (await bytes.digest(algorithm)) === hex;
 }
 
+/** What came in place of a wanted digest, as text: in the same algorithm, so that a person can compare the two. */
+export async function foundInstead(bytes: Digestible, { algorithm }: Digest): Promise<string> {
+  return `${algorithm}:${isBodyDigestAlgorithm(algorithm) ? await bytes.digest(algorithm) : 'not computed'}`;
+}
+
 /** The bytes with Content-Encoding removed. */
 export async function decodedDigests(artifact: Pick<ArtifactView, 'decoded'>): Promise<Digestible> {
   const { digests } = await artifact.decoded();

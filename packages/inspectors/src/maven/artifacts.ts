@@ -12,6 +12,7 @@ import type {
 } from '@waybill/contracts';
 import { formatDigest } from '@waybill/contracts';
 import { ArchiveError, type ArchiveLimits, archiveLimits } from '../archive/expand.js';
+import { foundInstead } from '../has-digest.js';
 import type { Inspector } from '../inspector.js';
 import { JsonProjectionError } from '../json-projection.js';
 import { offerWithValue } from '../offer.js';
@@ -219,8 +220,9 @@ function asFault(error: unknown): string {
   return error.message;
 }
 
-function mismatch(artifact: ArtifactView, { resource }: Placed, wanted: Digest): ArtifactInspection {
-  return rejected(`expected ${resource.file} with ${formatDigest(wanted)}, found sha256:${artifact.digests.sha256}`, {
+async function mismatch(artifact: ArtifactView, { resource }: Placed, wanted: Digest): Promise<ArtifactInspection> {
+  const found = await foundInstead(artifact, wanted);
+  return rejected(`expected ${resource.file} with ${formatDigest(wanted)}, found ${found}`, {
     hint: 'the file differs from its checksum: do not use it, and tell whoever runs the repository or mirror',
   });
 }

@@ -94,7 +94,7 @@ describeInspector({
       response: { body: pom },
       session: { companions: { [`${pomUrl}.sha1`]: hash('sha1', pom), [`${pomUrl}.sha512`]: hash('sha512', 'x') } },
       opinion: 'Rejected',
-      reason: /expected .* with sha512:/,
+      reason: /expected .* with sha512:\w{128}, found sha512:\w{128}/,
     },
     {
       name: 'a checksum that was fetched before',

@@ -5,10 +5,9 @@ import {
   formatDigest,
   type InspectionContext,
   type InspectorsConfig,
-  isBodyDigestAlgorithm,
 } from '@waybill/contracts';
 import { ArchiveError, type ArchiveLimits, archiveLimits } from '../archive/expand.js';
-import { type Digestible, decodedDigests, hasDigest } from '../has-digest.js';
+import { type Digestible, decodedDigests, foundInstead, hasDigest } from '../has-digest.js';
 import type { Inspector } from '../inspector.js';
 import { lockedPackages } from '../lock-files/lock-files.js';
 import { approved, pending, rejected, rejectedRequest } from '../opinions.js';
@@ -143,9 +142,8 @@ async function mismatch(artifact: ArtifactView, vouchers: readonly Voucher[]): P
     return rejected(`${sourceOf(vouchers[0] as Voucher)} gives no digest for ${name}`, {
       hint: 'pin the file under generic.files',
     });
-  const { algorithm } = wanted;
-  const found = isBodyDigestAlgorithm(algorithm) ? await artifact.digest(algorithm) : 'not computed';
-  return rejected(`expected ${name} with ${formatDigest(wanted)}, found ${algorithm}:${found}`, {
+  const found = await foundInstead(artifact, wanted);
+  return rejected(`expected ${name} with ${formatDigest(wanted)}, found ${found}`, {
     hint: 'the file differs from what the registry lists: do not use it, and tell whoever runs the registry or mirror',
   });
 }

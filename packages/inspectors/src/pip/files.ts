@@ -11,6 +11,7 @@ import type {
 } from '@waybill/contracts';
 import { formatDigest } from '@waybill/contracts';
 import { ArchiveError, type ArchiveLimits, archiveLimits } from '../archive/expand.js';
+import { foundInstead } from '../has-digest.js';
 import type { Inspector } from '../inspector.js';
 import { type LockedPackages, lockedPackages } from '../lock-files/lock-files.js';
 import { approved, pending, rejected, rejectedRequest } from '../opinions.js';
@@ -233,19 +234,20 @@ async function hashOf(artifact: ArtifactView, { algorithm }: Digest): Promise<st
   return algorithm === 'sha256' || algorithm === 'sha1' ? artifact.digests[algorithm] : undefined;
 }
 
-function mismatch(
+async function mismatch(
   artifact: ArtifactView,
   kind: PythonFile['kind'],
   { file }: PlacedFile,
   vouchers: readonly Voucher[],
-): ArtifactInspection {
+): Promise<ArtifactInspection> {
   const [wanted] = vouchers.flatMap(({ listed }) => digestsFor(kind, listed).slice(0, 1));
   if (!wanted) {
     return rejected(`the index lists ${file.name} without a hash that counts (sha256 or stronger)`, {
       hint: 'pin the file under generic.files, or use an index that gives hashes',
     });
   }
-  return rejected(`expected ${file.name} with ${formatDigest(wanted)}, found sha256:${artifact.digests.sha256}`, {
+  const found = await foundInstead(artifact, wanted);
+  return rejected(`expected ${file.name} with ${formatDigest(wanted)}, found ${found}`, {
     hint: 'the file differs from what its index lists: do not use it, and tell whoever runs the index or mirror',
   });
 }
