@@ -140,6 +140,26 @@ describe('remotes', () => {
     expect(await bob.pull(names)).toBeDefined();
   });
 
+  it('begins an upload anew that a restarted server has lost', async () => {
+    const tree = await writeTree(join(dir.path, 'big'), { body: randomBytes(9_000_000) });
+    const names = namesOf('big');
+    const alice = await opened('alice', [settings()]);
+    const artifact = await alice.store({ names, trees: { install: tree }, builtBy: 't', createdAt: new Date() });
+    let restarts = 0;
+    server.fault = (request) => {
+      if (request.method !== 'PATCH' || restarts > 0) return false;
+      restarts += 1;
+      request.once('data', () => {
+        server.loseUploads();
+        request.socket.destroy();
+      });
+      return true;
+    };
+    expect(await alice.push(artifact)).toMatchObject([{ outcome: 'pushed' }]);
+    expect(restarts).toBe(1);
+    expect(await (await opened('bob', [settings(false)])).pull(names)).toBeDefined();
+  });
+
   it.each<[string, (body: Buffer) => Buffer]>([
     ['another byte', (body) => Buffer.concat([Buffer.from([(body[0] ?? 0) ^ 1]), body.subarray(1)])],
     ['a byte too many', (body) => Buffer.concat([body, Buffer.from('!')])],

@@ -20,6 +20,8 @@ export interface V1Server {
   /** `METHOD path` of every request so far. */
   readonly requests: string[];
   readonly headers: IncomingMessage['headers'][];
+  /** Forgets uploads, as a server that is started anew. */
+  loseUploads(): void;
   /** Asked before each request. */
   fault: Fault | undefined;
   close(): Promise<void>;
@@ -46,6 +48,7 @@ export async function startV1Server(): Promise<V1Server> {
     store,
     requests,
     headers,
+    loseUploads: () => uploads.clear(),
     get fault() {
       return state.fault;
     },

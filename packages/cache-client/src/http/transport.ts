@@ -109,7 +109,11 @@ async function writeBody(sent: http.ClientRequest, body: HttpRequest['body']): P
   await new Promise<void>((resolve, reject) => {
     source.once('error', reject);
     sent.once('finish', resolve);
-    sent.once('close', resolve);
+    // However it ends, what is being sent is closed: a file would stay open.
+    sent.once('close', () => {
+      source.destroy();
+      resolve();
+    });
     sent.once('response', () => source.destroy());
     source.pipe(sent);
   });

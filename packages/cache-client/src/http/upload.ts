@@ -2,7 +2,7 @@ import { cacheUploadResponseSchema } from '@waybill/contracts';
 import { CacheClientError } from '../errors.js';
 import type { BlobSource, RemoteWriter } from '../remotes/remote.js';
 import { documentOf, drain } from './answers.js';
-import { type RetryOptions, retrying } from './retrying.js';
+import { type RetryOptions, retrying, TransientError } from './retrying.js';
 import type { HttpAnswer, HttpRequest } from './transport.js';
 
 /** What an uploader is given. */
@@ -22,7 +22,7 @@ export function createUploader(options: UploaderOptions): RemoteWriter['send'] {
   const { resumableBytes = defaultResumableBytes, retry } = options;
   return async (source, signal) => {
     const large = source.blob.size > resumableBytes;
-    if (large) await sendResumable(options, source, signal);
+    if (large) await sendInParts(options, source, signal);
     else await retrying(() => sendWhole(options, source, signal), { ...retry, signal });
   };
 }
@@ -39,17 +39,29 @@ async function sendWhole(options: UploaderOptions, source: BlobSource, signal?: 
   await drain(await options.once(request, [200, 201, 204]));
 }
 
-async function sendResumable(options: UploaderOptions, source: BlobSource, signal?: AbortSignal): Promise<void> {
+/** An upload that the server lost, when it was started anew for instance, is begun again once. */
+async function sendInParts(options: UploaderOptions, source: BlobSource, signal?: AbortSignal): Promise<void> {
+  if (await sendResumable(options, source, signal)) return;
+  if (await sendResumable(options, source, signal)) return;
+  throw new CacheClientError('CACHE_REMOTE_FAILED', `the server lost the upload of ${source.blob.sha256} twice`);
+}
+
+/** @returns false when the upload is gone and the blob is not there */
+async function sendResumable(options: UploaderOptions, source: BlobSource, signal?: AbortSignal): Promise<boolean> {
   const { size } = source.blob;
   const start = await retrying(() => begin(options, source, signal), { ...options.retry, signal });
   const path = `${options.place}/uploads/${encodeURIComponent(start.id)}`;
   let { offset } = start;
   let isFirst = true;
-  await retrying(
+  return await retrying(
     async () => {
-      if (!isFirst) offset = await offsetOf(options, path, source, signal);
+      if (!isFirst) {
+        const found = await offsetOf(options, path, source, signal);
+        if (found === undefined) return false;
+        offset = found;
+      }
       isFirst = false;
-      if (offset >= size) return;
+      if (offset >= size) return true;
       const answer = await options.once(
         {
           method: 'PATCH',
@@ -62,9 +74,12 @@ async function sendResumable(options: UploaderOptions, source: BlobSource, signa
           body: source.open(offset),
           signal,
         },
-        [200, 201, 204],
+        [200, 201, 204, 404, 409],
       );
       await drain(answer);
+      // The try before may still be on its way into the server, or the upload is gone: HEAD tells.
+      if (answer.status >= 400) throw new TransientError(lost(source));
+      return true;
     },
     { ...options.retry, signal, progress: () => offset },
   );
@@ -86,14 +101,19 @@ async function offsetOf(
   path: string,
   { blob }: BlobSource,
   signal?: AbortSignal,
-): Promise<number> {
+): Promise<number | undefined> {
   const answer = await options.once({ method: 'HEAD', path, signal }, [200, 204, 404]);
   await drain(answer);
   if (answer.status === 404) {
-    await drain(await options.once({ method: 'HEAD', path: options.blobPath(blob.sha256), signal }, [200]));
-    return blob.size;
+    const whole = await options.once({ method: 'HEAD', path: options.blobPath(blob.sha256), signal }, [200, 404]);
+    await drain(whole);
+    return whole.status === 200 ? blob.size : undefined;
   }
   const offset = Number(answer.headers['upload-offset']);
   if (Number.isSafeInteger(offset) && offset >= 0 && offset <= blob.size) return offset;
   throw new CacheClientError('CACHE_REMOTE_FAILED', 'the server does not say where the upload goes on');
+}
+
+function lost({ blob }: BlobSource): CacheClientError {
+  return new CacheClientError('CACHE_REMOTE_FAILED', `the upload of ${blob.sha256} cannot go on`);
 }

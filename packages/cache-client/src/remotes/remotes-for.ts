@@ -15,8 +15,8 @@ export interface RemoteSources {
   readonly project: string;
   /** The user's own configuration. */
   readonly user?: {
-    readonly artifacts?: ArtifactsConfig;
-    readonly projects?: ProjectCaches;
+    readonly artifacts?: ArtifactsConfig | undefined;
+    readonly projects?: ProjectCaches | undefined;
     readonly directory: string;
   };
   /** What the project recommends; never written to with the user's credentials unless the user lists it too. */
