@@ -67,5 +67,9 @@ async function refuse(serving: Serving, reply: FastifyReply, error: unknown): Pr
 
 async function text(reply: FastifyReply, status: number, message: string): Promise<void> {
   if (reply.sent || reply.raw.headersSent) return;
-  await reply.code(status).type('text/plain; charset=utf-8').send(`${message}\n`);
+  // Exactly this type, without a charset: else Nx takes the server for misconfigured.
+  await reply
+    .code(status)
+    .header('content-type', 'text/plain')
+    .send(Buffer.from(`${message}\n`));
 }
