@@ -193,6 +193,23 @@ describe('parts that come after each other', () => {
     expect(run.steps.filter((step) => step.startsWith('cached'))).toHaveLength(4);
   });
 
+  it('are taken also where one below is never stored', async () => {
+    const text = `${both('one')}    override-stage: |\n      craftctl default\n      ls "$CRAFT_PART_SRC"\n`;
+    await build(await checkout(), text);
+    const run = await build(await checkout(), text);
+    expect(run.steps.filter((step) => step.startsWith('cached'))).toEqual(['cached pull app', 'cached build app']);
+  });
+
+  it('are not stored on top of what other tools left over', async () => {
+    const fixture = await checkout();
+    await build(fixture, both('one'), { cached: false });
+    await rm(join(fixture.dir, '.craft/work/state/app'), { recursive: true });
+    const run = await build(fixture, both('one'));
+    expect(run.steps).toContain('run build app');
+    expect(run.steps).toContain('skip build lib');
+    expect(await cache.list()).toEqual([]);
+  });
+
   it('are both built when the one below changed', async () => {
     await build(await checkout(), both('one'));
     const fixture = await checkout();

@@ -65,15 +65,13 @@ export function cacheDirectory(env: Readonly<NodeJS.ProcessEnv>): string {
   return join(waybillDirectories(env).cache, 'artifacts');
 }
 
+/** What was said of a server is not said again for the other direction. */
 function loggerOf(progress: Progress): Logger {
-  const line = (fields: Readonly<Record<string, unknown>>, message: string) => {
-    const more = [fields.remote, fields.reason, fields.error].filter((part) => typeof part === 'string');
-    return more.length === 0 ? message : `${message} (${more.join(', ')})`;
+  const told = new Set<string>();
+  const warn = (_fields: unknown, message: string) => {
+    if (!told.has(message)) progress.warn(message);
+    told.add(message);
   };
-  return {
-    debug: (fields, message) => progress.debug(line(fields, message)),
-    info: (fields, message) => progress.debug(line(fields, message)),
-    warn: (fields, message) => progress.warn(line(fields, message)),
-    error: (fields, message) => progress.warn(line(fields, message)),
-  };
+  const debug = (_fields: unknown, message: string) => progress.debug(message);
+  return { debug, info: debug, warn, error: warn };
 }

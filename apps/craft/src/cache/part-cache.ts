@@ -138,11 +138,11 @@ export function openPartCache(context: LifecycleContext, options: PartCacheOptio
     pulled: (own, state) => keys.pulled(own.name, state),
     async built(own) {
       await files.remove(own.name);
-      if (!isCacheable(own)) return;
       await guarded(own.name, async () => {
         const document = await keys.document(own.name);
         if (!document || !(await isSettled(document))) return;
         await files.write(own.name, document);
+        if (!isCacheable(own)) return;
         built.set(own.name, { context: own, document, tree: await treeDigest(own.paths.install) });
       });
     },

@@ -182,7 +182,8 @@ describe('parts that came from a cache', () => {
   };
 
   it('are listed with what their builds had downloaded, marked with the record', () => {
-    const raw = { ...emptyReport(), artifacts: [sampleArtifact('right')] };
+    const own = sampleArtifact('right');
+    const raw = { ...emptyReport(), artifacts: [{ ...own, metadata: { ...own.metadata, sha256: 'c'.repeat(64) } }] };
     const report = createCraftReport(raw, parseSessionReport(raw), { ...facts(), cachedParts: [cachedPart] });
     expect(report.dependencies.map((found) => [found['component-name'], found.recorded])).toEqual([
       ['right', undefined],
@@ -201,6 +202,17 @@ describe('parts that came from a cache', () => {
         artifacts: 1,
       },
     ]);
+  });
+
+  it('list nothing twice: neither what the session has as well, nor what two parts have', () => {
+    const raw = emptyReport();
+    const again = { ...cachedPart, part: 'other' };
+    const report = createCraftReport(raw, parseSessionReport(raw), { ...facts(), cachedParts: [cachedPart, again] });
+    expect(report.dependencies).toHaveLength(1);
+    expect(report['cached-parts']).toHaveLength(2);
+    const own = { ...raw, artifacts: [sampleArtifact('left')] };
+    const both = createCraftReport(own, parseSessionReport(own), { ...facts(), cachedParts: [cachedPart] });
+    expect(both.dependencies.map(({ recorded: mark }) => mark)).toEqual([undefined]);
   });
 
   it('leave no trace in a report without any', () => {

@@ -79,7 +79,7 @@ export function createCraftReport(
         'end-time': toRfc3339(end),
       })),
     },
-    dependencies: [...report.artifacts.map(toDependency), ...cachedParts.flatMap(toRecorded)],
+    dependencies: [...report.artifacts.map(toDependency), ...recordedDependencies(report, cachedParts)],
     ...(cachedParts.length > 0 ? { 'cached-parts': [...cachedParts] } : {}),
   };
 }
@@ -94,9 +94,14 @@ function placed(refusal: ReportRefusal, intervals: readonly StepInterval[]): Cra
   return interval ? { ...refusal, part: interval.part, step: interval.step } : refusal;
 }
 
-/** What an earlier build downloaded for a part that this one did not build. */
-function toRecorded({ record, recorded }: CraftCachedPart): CraftDependency[] {
-  return record.artifacts.map((artifact) => ({ ...toDependency(artifact), recorded }));
+/** What earlier builds downloaded for parts that this one did not build; each once, and not what this session has as well. */
+function recordedDependencies(report: SessionReport, cachedParts: readonly CraftCachedPart[]): CraftDependency[] {
+  const listed = new Set(report.artifacts.map(({ metadata }) => metadata.sha256));
+  return cachedParts.flatMap(({ record, recorded }) => {
+    const fresh = record.artifacts.filter(({ metadata }) => !listed.has(metadata.sha256));
+    for (const { metadata } of fresh) listed.add(metadata.sha256);
+    return fresh.map((artifact) => ({ ...toDependency(artifact), recorded }));
+  });
 }
 
 function toDependency({ metadata, downloads }: ReportArtifact): CraftDependency {
