@@ -47,6 +47,7 @@ export async function startCacheServer(options: CacheServerOptions = {}): Promis
     configFile,
     JSON.stringify({
       listen: [{ address: authority, anonymous: options.anonymous ?? 'none' }],
+      namespaces: { '*': {} },
       storage: { blobs: `file:${dir.at('blobs')}`, database: `file:${dir.at('index.sqlite')}` },
       ...options.config,
     }),
