@@ -52,10 +52,13 @@ export interface Sessions {
   follow(session: KnownSession): void;
   /** Sessions that the daemon may have made without telling us. */
   readonly unanswered: number;
+  /** Whether it is one that we were told of. */
+  isKnown(id: string): boolean;
 }
 
 export function createSessions({ daemon, clock }: SessionsOptions): Sessions {
   let unanswered = 0;
+  const ids = new Set<string>();
 
   async function call(session: KnownSession, action: Exclude<ControlAction, 'report'>): Promise<number | undefined> {
     const path = {
@@ -83,6 +86,7 @@ export function createSessions({ daemon, clock }: SessionsOptions): Sessions {
     get unanswered() {
       return unanswered;
     },
+    isKnown: (id) => ids.has(id),
     async create(policy, timeoutSeconds = 0) {
       const { status, text } = await daemon.control('POST', '/session', { policy, timeout: timeoutSeconds });
       if (status === undefined || status >= 500) {
@@ -91,6 +95,7 @@ export function createSessions({ daemon, clock }: SessionsOptions): Sessions {
       }
       if (status !== 200) throw new Error(`a session cannot be created: ${status} ${text}`);
       const { id, token } = JSON.parse(text) as { id: string; token: string };
+      ids.add(id);
       const lists = { attempts: [], calls: [], readings: [], events: [], exports: [] };
       return {
         id,
