@@ -1,4 +1,4 @@
-import { chmod, mkdir, open } from 'node:fs/promises';
+import { chmod, mkdir, open, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DatabaseError, messageOf } from './errors.js';
@@ -24,12 +24,26 @@ export async function openSqliteThread(
   }
 }
 
-/** SQLite gives its journal the mode of the database file, so only that one has to be private from the start. */
+/**
+ * SQLite gives its journal the mode of the database file, so only that one has to be private from the start. One that exists is
+ * not opened: closing it would drop the locks that this process holds on it for another connection, and the next process to
+ * close the database would take itself for the last one and remove the journal with what is committed in it.
+ * https://sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
+ */
 async function makeFile(path: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const handle = await open(path, 'a', 0o600);
-  await handle.close();
+  try {
+    const handle = await open(path, 'ax', 0o600);
+    await handle.close();
+  } catch (error) {
+    if (!(await isFile(path))) throw error;
+  }
   await chmod(path, 0o600);
+}
+
+async function isFile(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found?.isFile() ?? false;
 }
 
 /**
