@@ -31,6 +31,8 @@ export interface Closing {
   readonly daemon: ChaosDaemon;
   readonly clock: Clock;
   readonly sessions: Sessions;
+  /** Whether a body may have been fetched by the proxy itself: what is told of an open session does not list all of those. */
+  readonly isIndex: (sha256: string) => boolean;
   /** Kills the daemon and starts it again. */
   readonly restart: () => Promise<void>;
 }
@@ -69,7 +71,7 @@ export async function deleteSessions({ sessions }: Closing, over: readonly Known
 
 /** Nothing is under way: only state of the sessions that are left is there, and all of it is sound. */
 export async function checkRest(
-  { daemon, sessions }: Closing,
+  { daemon, sessions, isIndex }: Closing,
   ground: Ground,
   left: readonly KnownSession[],
 ): Promise<Violation[]> {
@@ -84,11 +86,15 @@ export async function checkRest(
   const strange = needless.filter((id) => !sessions.isKnown(id));
   const wrong = strange.length > sessions.unanswered ? needless : needless.filter((id) => sessions.isKnown(id));
   for (const id of wrong) found.push({ rule: 'leftover', text: `the directory of session ${id} is still there` });
-  return [...found, ...(await checkBodies(ground, left))];
+  return [...found, ...(await checkBodies(ground, left, isIndex))];
 }
 
 /** Bodies that no session has any more go, and those that are there are what their names say. */
-async function checkBodies(ground: Ground, left: readonly KnownSession[]): Promise<Violation[]> {
+async function checkBodies(
+  ground: Ground,
+  left: readonly KnownSession[],
+  isIndex: Closing['isIndex'],
+): Promise<Violation[]> {
   // A refusal and a failure keep the body that they tell of, as when its record could not be written.
   const wanted = new Set(
     left.flatMap(({ readings }) =>
@@ -98,7 +104,9 @@ async function checkBodies(ground: Ground, left: readonly KnownSession[]): Promi
         .map(({ sha256 }) => sha256),
     ),
   );
-  const needless = async () => [...(await ground.bodies()).keys()].filter((name) => !wanted.has(name));
+  // One that was fetched for an exchange which failed is among the responses, and those are told when a session is over.
+  const isWanted = (name: string) => wanted.has(name) || (left.length > 0 && isIndex(name));
+  const needless = async () => [...(await ground.bodies()).keys()].filter((name) => !isWanted(name));
   const found: Violation[] = [];
   const { sweepMs } = ground;
   const isEmpty = async () => (await needless()).length === 0;

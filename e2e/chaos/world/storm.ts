@@ -112,7 +112,8 @@ export function createStorm(options: StormOptions): Storm {
   const crowd = createCrowd({ daemon, others, goods, origin: upstream.origin, clock, seed, clients, sessions: known });
   const isForeign = (agent: string) => agent === 'tunnel' || options.isForeign?.(agent) === true;
   const frame: Frame = { truth: goods.truth, faults, isForeign };
-  const closing: Closing = { daemon, clock, sessions, restart };
+  const isIndex = (sha256: string) => goods.truth.indexes.has(sha256);
+  const closing: Closing = { daemon, clock, sessions, isIndex, restart };
 
   async function begin(): Promise<void> {
     rounds++;

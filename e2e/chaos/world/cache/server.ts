@@ -8,8 +8,8 @@ import { type Ran, run } from '../../../test/harness/run.js';
 import { createTempDir } from '../../../test/harness/temp-dir.js';
 
 export interface CacheServerOptions {
-  /** Where bodies lie; default: files in the server's directory. */
-  readonly blobs?: string;
+  /** Where bodies lie, given a directory of the server's own; default: files in it. */
+  readonly blobs?: (dir: string) => string;
   /** Default: SQLite in the server's directory. */
   readonly database?: string;
   readonly env?: NodeJS.ProcessEnv;
@@ -52,7 +52,7 @@ export async function createCacheServer(options: CacheServerOptions): Promise<Ca
   const { control: port } = await freePorts();
   const config = temp.at('config.yaml');
   const storage = {
-    blobs: options.blobs ?? `file:${join(dir, 'blobs')}`,
+    blobs: options.blobs?.(dir) ?? `file:${join(dir, 'blobs')}`,
     database: options.database ?? `file:${join(dir, 'index.sqlite')}`,
   };
   const listen = [{ address: `127.0.0.1:${port}`, anonymous: 'write' }];
