@@ -1,6 +1,6 @@
-import { createThrowawayCa } from '@waybill/testkit';
 import { afterEach, describe, expect, it } from 'vitest';
 import { noise } from './blobs.js';
+import { certificateDigest, makeCertificate } from './certificates.js';
 import { createGrpcScene, type GrpcScene, type SceneOptions } from './grpc-scene.js';
 import { createLosingStore } from './losing-store.js';
 import { type ClientPlace, createClientPlace, findClient } from './real-client.js';
@@ -156,14 +156,14 @@ const [, second] = generations;
 describe.skipIf(!second.program)('BuildStream 2 over TLS', () => {
   it('shows a token, in an instance of its own; a wrong one leaves it without the cache', async () => {
     const made = await createProject(second);
-    const tls = await createThrowawayCa();
+    const { ca, tls } = await makeCertificates(made);
     const started = await startScene({ tls });
-    await made.write({ 'ca.pem': tls.certificatePem, writer: 'writer', reader: 'reader', wrong: 'nonsense' });
+    await made.write({ writer: 'writer', reader: 'reader', wrong: 'nonsense' });
     const server = (token: string, push: boolean): Server => ({
       url: `https://localhost:${started.port}`,
       push,
       instance: 'team/a',
-      auth: { 'server-cert': made.at('ca.pem'), 'access-token': made.at(token) },
+      auth: { 'server-cert': ca.cert, 'access-token': made.at(token) },
     });
     const first = await build(second, made, { home: 'writer-home', server: server('writer', true) });
     expect(first).toMatchObject({ isPushed: true });
@@ -176,4 +176,24 @@ describe.skipIf(!second.program)('BuildStream 2 over TLS', () => {
     const wrong = await build(second, made, { home: 'wrong-home', server: server('wrong', true) });
     expect(wrong).toMatchObject({ isPulled: false, isPushed: false });
   });
+
+  it('shows a client certificate', async () => {
+    const made = await createProject(second);
+    const { ca, tls } = await makeCertificates(made);
+    const client = await makeCertificate(made.at('project'), 'client', ca);
+    const started = await startScene({ tls: { ...tls, clientCa: ca.cert } });
+    const credential = { kind: 'certificate', value: await certificateDigest(client.cert) } as const;
+    const grants = [{ namespace: 'main', right: 'write' }] as const;
+    await started.store.principals.add({ id: 'machine', credential, grants }, { principal: 'test' });
+    const auth = { 'server-cert': ca.cert, 'client-cert': client.cert, 'client-key': client.key };
+    const server = { url: `https://localhost:${started.port}`, push: true, auth };
+    expect(await build(second, made, { home: 'first', server })).toMatchObject({ isPushed: true });
+    const [entry] = await started.store.namespace('main').list({ limit: 1 });
+    expect(entry?.writer.principal).toBe('machine');
+  });
 });
+
+async function makeCertificates(made: ClientPlace) {
+  const ca = await makeCertificate(made.at('project'), 'ca');
+  return { ca, tls: await makeCertificate(made.at('project'), 'localhost', ca) };
+}

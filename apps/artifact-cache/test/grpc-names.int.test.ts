@@ -404,7 +404,7 @@ describe('who wrote', () => {
     );
     await writer.unary(pushBlob, { uris: [weak], blobDigest: blobOf('').digest });
     const entry = await scene.store.namespace('main').lookup('asset-blob', [weak]);
-    expect(entry?.writer).toEqual({ principal: 'writer', client: 'bazel? 2.1', address: '192.0.2.1' });
+    expect(entry?.writer).toEqual({ principal: 'writer', client: 'bazel? 2.1', address: '127.0.0.1' });
   });
 
   it('is the user agent where the metadata are none', async () => {

@@ -1,7 +1,5 @@
-/** A gRPC handler behind a plain HTTP/2 socket, and the client that most tools build on. */
+/** A gRPC handler behind a listener, and the client that most tools build on. */
 import type { EventEmitter } from 'node:events';
-import { createSecureServer, createServer, type ServerHttp2Session } from 'node:http2';
-import type { AddressInfo } from 'node:net';
 import {
   create,
   type DescMessage,
@@ -15,10 +13,10 @@ import {
 } from '@bufbuild/protobuf';
 import { Client, credentials, Metadata, type ServiceError, type status } from '@grpc/grpc-js';
 import { type CacheStore, createMemoryCacheStore, type MemoryCacheStoreOptions } from '@waybill/cache-store';
-import type { ThrowawayCa } from '@waybill/testkit';
+import { silentLogger } from '@waybill/contracts';
 import { createGrpcHandler } from '../src/grpc/grpc-handler.js';
-import { http2ServerOptions, widenSession } from '../src/grpc/http2-settings.js';
-import { setArrival } from '../src/http/arrivals.js';
+import { openListener } from '../src/listen/listener.js';
+import type { TlsFiles } from '../src/listen/tls-listener.js';
 import { createServing, tokenDigest } from '../src/serving/create-serving.js';
 import type { OpenRight, ServingLimits } from '../src/serving/serving.js';
 
@@ -37,8 +35,7 @@ export interface SceneOptions extends MemoryCacheStoreOptions {
   readonly store?: CacheStore;
   /** Default true; false where the store has them from an earlier scene. */
   readonly addPrincipals?: boolean;
-  /** Speaks TLS as `localhost`. */
-  readonly tls?: ThrowawayCa;
+  readonly tls?: TlsFiles;
 }
 
 /** Tokens that are known: `writer` (namespaces main and team/*), `reader` (the same, to read). */
@@ -53,24 +50,21 @@ export async function createGrpcScene(options: SceneOptions = {}): Promise<GrpcS
     const credential = { kind: 'token', value: tokenDigest(id) } as const;
     await store.principals.add({ id, credential, grants }, { principal: 'test' });
   }
-  const handler = createGrpcHandler(createServing({ store, limits: options.limits }));
   const calls: string[] = [];
-  const context = await options.tls?.contextFor('localhost');
-  const server = context
-    ? createSecureServer({ ...http2ServerOptions, SNICallback: (_name, done) => done(null, context) })
-    : createServer(http2ServerOptions);
-  const sessions = new Set<ServerHttp2Session>();
-  server.on('session', (session) => {
-    widenSession(session);
-    sessions.add(session);
+  const handler = createGrpcHandler(createServing({ store, limits: options.limits }));
+  const listener = await openListener({
+    host: '127.0.0.1',
+    port: 0,
+    rules: { anonymous: options.anonymous ?? 'none' },
+    tls: options.tls,
+    http: (_request, response) => response.end(),
+    grpc(request, response) {
+      calls.push(request.url ?? '');
+      handler(request, response);
+    },
+    log: silentLogger,
   });
-  server.on('request', (request, response) => {
-    setArrival(request, { listener: { anonymous: options.anonymous ?? 'none' }, address: '192.0.2.1' });
-    calls.push(request.url);
-    handler(request, response);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
+  const { port } = listener;
   const clients: GrpcClient[] = [];
   return {
     store,
@@ -83,8 +77,7 @@ export async function createGrpcScene(options: SceneOptions = {}): Promise<GrpcS
     },
     async [Symbol.asyncDispose]() {
       for (const client of clients) client.close();
-      for (const session of sessions) session.destroy();
-      await new Promise((resolve) => server.close(resolve));
+      await listener.close(0);
     },
   };
 }
