@@ -12,7 +12,7 @@ import { describeTrust } from './conformance/trust.js';
  * @param forgets whether it keeps no leases, room and age, and nothing when it is closed
  */
 export function describeCacheStore(name: string, factory: () => Promise<CacheStoreHarness>, forgets = false): void {
-  describe(`cache store: ${name}`, () => {
+  describe(`cache store: ${name}`, { timeout: 120_000 }, () => {
     let harness: CacheStoreHarness;
     let store: CacheStore;
     let rules: Map<string, NamespaceRules>;

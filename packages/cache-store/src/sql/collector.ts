@@ -9,8 +9,17 @@ import { limitsOf } from './room.js';
 import type { Sweep } from './sweep.js';
 import type { HeldNamespace, Transaction } from './write-queue.js';
 
-const lockMs = 60_000;
-const lockPollMs = 200;
+/** Short: whoever is killed while collecting keeps others waiting for so long. */
+const lockMs = 15_000;
+const lockPollMs = 500;
+
+/** How to collect. */
+export interface CollectOptions {
+  /** Only to tell what would go. */
+  readonly isDryRun?: boolean;
+  /** While another process collects, to leave it to that one. */
+  readonly isOptional?: boolean;
+}
 
 type Step = (transaction: Transaction, namespace: HeldNamespace) => Promise<EvictionStep>;
 
@@ -24,6 +33,7 @@ export class Collector {
   readonly #owner = randomUUID();
   readonly #shrinking = new Map<string, { readonly target: number; readonly done: Promise<void> }>();
   readonly #soon = new Set<Promise<void>>();
+  #collecting: Promise<unknown> = Promise.resolve();
 
   constructor(context: StoreContext, sweep: Sweep) {
     this.#context = context;
@@ -59,17 +69,22 @@ export class Collector {
   }
 
   /** Namespaces that have no rules (any more) are left as they are. */
-  async collect(names: readonly string[], isDryRun: boolean): Promise<GcResult> {
+  async collect(names: readonly string[], { isDryRun = false, isOptional = false }: CollectOptions): Promise<GcResult> {
     const total = nothingRemoved();
     const work = async () => {
       for (const name of names) {
         const rules = this.#context.rules(name);
         if (rules) addRemoved(total, await this.#collectOne(name, rules, isDryRun));
       }
+      if (!isDryRun) await this.#sweep.run();
     };
     if (isDryRun) await work();
-    else await this.#locked(work);
-    if (!isDryRun) await this.#sweep.run();
+    else {
+      // The lock is this process's: here, too, one goes after the other.
+      const turn = this.#collecting.then(() => this.#locked(work, isOptional));
+      this.#collecting = turn.catch(() => undefined);
+      await turn;
+    }
     const { names: removed, ...counts } = total;
     return { ...counts, removed };
   }
@@ -131,8 +146,11 @@ export class Collector {
   }
 
   /** One collection at a time over all processes; a lock that its owner no longer renews is anybody's. */
-  async #locked(work: () => Promise<void>): Promise<void> {
-    while (!(await this.#takeLock())) await sleep(lockPollMs);
+  async #locked(work: () => Promise<void>, isOptional: boolean): Promise<void> {
+    while (!(await this.#takeLock())) {
+      if (isOptional) return;
+      await sleep(lockPollMs);
+    }
     const renewal = setInterval(() => void this.#takeLock().catch(() => undefined), lockMs / 3);
     renewal.unref();
     try {

@@ -65,7 +65,10 @@ export class SqlCacheStore implements CacheStore {
     });
     this.principals = new SqlPrincipals(database, writes, clock);
     this.#maintenance = new Maintenance(this.#context, { graceMs, auditMs });
-    this.#maintenance.start(() => this.gc().then(() => undefined), maintenanceMs);
+    const collect = async () => {
+      await this.#collector.collect(await this.#names(), { isOptional: true });
+    };
+    this.#maintenance.start(collect, maintenanceMs);
   }
 
   namespace(name: string): CacheNamespace {
@@ -91,7 +94,7 @@ export class SqlCacheStore implements CacheStore {
   }
 
   async gc({ dryRun = false }: { readonly dryRun?: boolean | undefined } = {}): Promise<GcResult> {
-    return await this.#collector.collect(await this.#names(), dryRun);
+    return await this.#collector.collect(await this.#names(), { isDryRun: dryRun });
   }
 
   async *fsck({
