@@ -4,6 +4,7 @@ import { fullError } from '../errors.js';
 import { emptySha256 } from '../rules.js';
 import { leaseEnd } from './context.js';
 import { blobsParameter, type Lists } from './lists.js';
+import type { KnownNamespace } from './namespace-ids.js';
 import type { HeldNamespace, Transaction } from './write-queue.js';
 
 /** Where a blob was found. */
@@ -33,21 +34,25 @@ export function isEmptyBlob({
 export async function findBlobs(
   runner: StatementRunner,
   lists: Lists,
-  chain: readonly string[],
+  chain: readonly KnownNamespace[],
   blobs: readonly CacheBlob[],
 ): Promise<ReadonlyMap<number, FoundBlob>> {
-  const rows = await runner.rows(
-    `select w.place, n.name, b.lease_until, b.size from ${lists.blobs} w
-     join cache_blobs b on b.sha256 = w.sha256 and b.size = w.size
-     join cache_namespaces n on n.id = b.namespace and n.name in ${lists.texts}`,
-    [blobsParameter(blobs), JSON.stringify(chain)],
-  );
   const found = new Map<number, FoundBlob>();
-  for (const [place, name, leaseUntil, size] of rows) {
+  if (chain.length === 0 || blobs.length === 0) return found;
+  // A cross join is what makes SQLite go through the list, and not through all blobs for each of it.
+  const rows = await runner.rows(
+    `select w.place, b.namespace, b.lease_until, b.size from ${lists.blobs} w cross join cache_blobs b
+     where b.namespace in (${chain.map(({ id }) => id).join(', ')}) and b.sha256 = w.sha256 and b.size = w.size`,
+    [blobsParameter(blobs)],
+  );
+  const rank = new Map(chain.map(({ id }, at) => [id, at]));
+  const best = new Map<number, number>();
+  for (const [place, id, leaseUntil, size] of rows) {
     const at = Number(place);
-    const known = found.get(at);
-    const namespace = String(name);
-    if (known && chain.indexOf(known.namespace) < chain.indexOf(namespace)) continue;
+    const rankHere = rank.get(Number(id)) ?? 0;
+    if ((best.get(at) ?? Number.POSITIVE_INFINITY) < rankHere) continue;
+    best.set(at, rankHere);
+    const namespace = chain[rankHere]?.name ?? '';
     found.set(at, { namespace, leaseUntil: Number(leaseUntil), size: Number(size) });
   }
   return found;

@@ -2,6 +2,7 @@ import type { BlobStore, Clock, Logger } from '@waybill/contracts';
 import type { Database } from '@waybill/database';
 import type { NamespaceRules } from '../cache-store.js';
 import type { Lists } from './lists.js';
+import type { NamespaceIds } from './namespace-ids.js';
 import type { Readers } from './readers.js';
 import type { WriteQueue } from './write-queue.js';
 
@@ -16,6 +17,7 @@ export interface StoreContext {
   /** How long what was said to be there stays. */
   readonly leaseMs: number;
   rules(namespace: string): NamespaceRules | undefined;
+  readonly ids: NamespaceIds;
   readonly readers: Readers;
 }
 

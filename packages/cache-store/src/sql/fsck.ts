@@ -5,6 +5,7 @@ import { doom, findBlobs } from './blob-rows.js';
 import type { StoreContext } from './context.js';
 import { damaged } from './damage.js';
 import { deleteEntry } from './entry-rows.js';
+import type { KnownNamespace } from './namespace-ids.js';
 import type { HeldNamespace, Transaction } from './write-queue.js';
 
 const perPage = 500;
@@ -119,23 +120,23 @@ async function unknownOf({ database, lists }: StoreContext, sha256s: readonly st
 
 async function* incompleteEntries(scene: FsckScene, name: string): AsyncGenerator<FsckFinding> {
   const { context, repair } = scene;
-  const { database, lists } = context;
-  const chain = scene.chainOf(name);
+  const { database } = context;
+  const namespaces = await context.ids.of(scene.chainOf(name));
   for (let after = 0; ; ) {
     const rows = await database.rows(
       `select e.id, e.kind, e.key from cache_entries e join cache_namespaces n on n.id = e.namespace
        where n.name = ? and e.id > ? and exists (
          select 1 from cache_references r where r.entry = e.id and r.sha256 <> ? and not exists (
-           select 1 from cache_blobs b join cache_namespaces o on o.id = b.namespace
-           where b.sha256 = r.sha256 and b.size = r.size and o.name in ${lists.texts}))
+           select 1 from cache_blobs b where b.namespace in (${namespaces.map(({ id }) => id).join(', ')})
+             and b.sha256 = r.sha256 and b.size = r.size))
        order by e.id limit ?`,
-      [name, after, emptySha256, JSON.stringify(chain), perPage],
+      [name, after, emptySha256, perPage],
     );
     for (const [id, kind, key] of rows) {
       const entry = { namespace: name, kind: kind as CacheEntryKind, key: String(key) };
       const isStill = await context.writes.run({
         namespaces: [name],
-        run: (transaction) => dropIncomplete(transaction, chain, Number(id), repair),
+        run: (transaction) => dropIncomplete(transaction, namespaces, Number(id), repair),
       });
       if (isStill) yield { problem: 'entry-incomplete', ...entry, repaired: repair };
     }
@@ -146,7 +147,7 @@ async function* incompleteEntries(scene: FsckScene, name: string): AsyncGenerato
 
 async function dropIncomplete(
   transaction: Transaction,
-  chain: readonly string[],
+  chain: readonly KnownNamespace[],
   id: number,
   repair: boolean,
 ): Promise<boolean> {
@@ -157,7 +158,7 @@ async function dropIncomplete(
   const needs = rows.map(([sha256, size]) => ({ sha256: String(sha256), size: Number(size) }));
   const found = await findBlobs(transaction, transaction.lists, chain, needs);
   if (found.size === needs.length) return false;
-  if (repair) await deleteEntry(transaction, transaction.held(chain[0] ?? ''), id);
+  if (repair) await deleteEntry(transaction, transaction.held(chain[0]?.name ?? ''), id);
   return true;
 }
 

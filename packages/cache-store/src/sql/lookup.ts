@@ -56,14 +56,14 @@ function needsOf({ value, references }: CacheEntry): readonly CacheBlob[] {
 
 /** Whether all leases, looked at without a transaction, last as long as is promised. */
 async function isLeased(
-  { database, lists, clock, leaseMs }: StoreContext,
+  { database, lists, clock, leaseMs, ids }: StoreContext,
   chain: readonly string[],
   { entry, leaseUntil }: StoredEntry,
 ): Promise<boolean> {
   const wanted = clock.now().getTime() + leaseMs;
   if (leaseUntil < wanted || leaseMs === 0) return false;
   const needs = needsOf(entry);
-  const found = await findBlobs(database, lists, chain, needs);
+  const found = await findBlobs(database, lists, await ids.of(chain), needs);
   return found.size === needs.length && [...found.values()].every((blob) => blob.leaseUntil >= wanted);
 }
 
@@ -78,7 +78,8 @@ export async function renewEntry(
   const [row] = await transaction.rows('select 1 from cache_entries where id = ?', [id]);
   if (!row) return false;
   const needs = needsOf(entry);
-  const found = await findBlobs(transaction, transaction.lists, chain, needs);
+  const held = chain.map((name) => transaction.held(name));
+  const found = await findBlobs(transaction, transaction.lists, held, needs);
   if (found.size < needs.length) {
     await deleteEntry(transaction, namespace, id);
     return false;

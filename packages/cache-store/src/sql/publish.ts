@@ -7,7 +7,7 @@ import { leaseEnd } from './context.js';
 import { deleteEntry, entryColumns, insertEntry, referencesOf, type StoredEntry, toStoredEntry } from './entry-rows.js';
 import { blobsParameter } from './lists.js';
 import { extendFound, renewEntry } from './lookup.js';
-import type { Transaction } from './write-queue.js';
+import type { HeldNamespace, Transaction } from './write-queue.js';
 
 const mostMetadata = 64 * 1024;
 
@@ -50,10 +50,11 @@ export async function publish(
   scene: PublishScene,
 ): Promise<PublishOutcome> {
   const { chain, rules, leaseMs, writer } = scene;
+  const held = chain.map((name) => transaction.held(name));
   const namespace = transaction.held(chain[0] ?? '');
   const { kind, keys, value, references, metadataText } = publication;
   const needs = [value, ...references].filter((blob) => !isEmptyBlob(blob));
-  const found = await findBlobs(transaction, transaction.lists, chain, needs);
+  const found = await findBlobs(transaction, transaction.lists, held, needs);
   const missing = needs.find((_, place) => !found.has(place));
   if (missing) throw missingError(missing);
   const old = await entriesOf(transaction, namespace.id, kind, keys);
@@ -63,7 +64,7 @@ export async function publish(
   const standing: StoredEntry[] = [];
   const others: StoredEntry[] = [];
   for (const stored of old) {
-    if (isExpired(stored, transaction.now) || !(await isWhole(transaction, chain, stored))) {
+    if (isExpired(stored, transaction.now) || !(await isWhole(transaction, held, stored))) {
       await deleteEntry(transaction, namespace, stored.id);
     } else if (isSame(stored)) standing.push(stored);
     else others.push(stored);
@@ -126,7 +127,11 @@ function isExpired({ entry }: StoredEntry, now: number): boolean {
 }
 
 /** What nobody can be given must not keep others from publishing. */
-async function isWhole(transaction: Transaction, chain: readonly string[], { entry }: StoredEntry): Promise<boolean> {
+async function isWhole(
+  transaction: Transaction,
+  chain: readonly HeldNamespace[],
+  { entry }: StoredEntry,
+): Promise<boolean> {
   const needs = [entry.value, ...entry.references].filter((blob) => !isEmptyBlob(blob));
   return (await findBlobs(transaction, transaction.lists, chain, needs)).size === needs.length;
 }

@@ -18,6 +18,7 @@ import type { StoreContext } from './context.js';
 import { fsck } from './fsck.js';
 import type { Lists } from './lists.js';
 import { Maintenance } from './maintenance.js';
+import { NamespaceIds } from './namespace-ids.js';
 import { SqlPrincipals } from './principals.js';
 import { Readers } from './readers.js';
 import { Room } from './room.js';
@@ -55,7 +56,18 @@ export class SqlCacheStore implements CacheStore {
     const { blobs, clock, logger, leaseMs, graceMs, auditMs, maintenanceMs } = options;
     const writes = new WriteQueue(database, lists, () => clock.now().getTime());
     const rules = (namespace: string) => options.rules(namespace);
-    this.#context = { database, lists, writes, blobs, clock, logger, leaseMs, rules, readers: new Readers() };
+    this.#context = {
+      database,
+      lists,
+      writes,
+      blobs,
+      clock,
+      logger,
+      leaseMs,
+      rules,
+      ids: new NamespaceIds(database, lists),
+      readers: new Readers(),
+    };
     this.#graceMs = graceMs;
     this.#sweep = new Sweep(this.#context, graceMs);
     this.#collector = new Collector(this.#context, this.#sweep);

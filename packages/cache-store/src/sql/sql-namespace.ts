@@ -206,15 +206,16 @@ export class SqlNamespace implements CacheNamespace {
   /** Which blobs are here, by place, all of them with a lease that lasts as long as is promised. */
   async #leased(blobs: readonly CacheBlob[]): Promise<ReadonlyMap<number, FoundBlob>> {
     if (blobs.length === 0) return new Map();
-    const { database, lists, leaseMs, clock, writes } = this.#context;
-    const found = await findBlobs(database, lists, this.#chain, blobs);
+    const { database, lists, leaseMs, clock, writes, ids } = this.#context;
+    const found = await findBlobs(database, lists, await ids.of(this.#chain), blobs);
     const wanted = clock.now().getTime() + leaseMs;
     const isShort = [...found.values()].some(({ leaseUntil }) => leaseUntil < wanted);
     if (!isShort && leaseMs > 0) return found;
     return await writes.run({
       namespaces: this.#chain,
       run: async (transaction) => {
-        const still = await findBlobs(transaction, transaction.lists, this.#chain, blobs);
+        const held = this.#chain.map((name) => transaction.held(name));
+        const still = await findBlobs(transaction, transaction.lists, held, blobs);
         await extendFound(transaction, blobs, still, leaseMs);
         return still;
       },
