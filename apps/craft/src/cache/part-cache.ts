@@ -5,6 +5,7 @@ import { version } from '../version.js';
 import { type AcceptRules, acceptedClasses, whyNot } from './cache-policy.js';
 import { type KeyDocument, keyOf, nameDocument, type SessionClass } from './key-document.js';
 import { createKeyFiles } from './key-files.js';
+import { type PartDetails, parseDetails } from './part-details.js';
 import { createPartKeys } from './part-keys.js';
 import { parseRecord, recordDigest } from './part-record.js';
 import { treeDigest } from './source-identity.js';
@@ -30,6 +31,7 @@ interface Taken {
   readonly artifact: Artifact;
   readonly key: string;
   readonly record: CraftRecord | undefined;
+  readonly details: PartDetails;
 }
 
 /** Opens the cache of a build. */
@@ -63,11 +65,16 @@ export function openPartCache(context: LifecycleContext, options: PartCacheOptio
     );
     if (!artifact) return undefined;
     const strong = keyOf(document);
-    if (kind === 'none') return { artifact, key: strong, record: undefined };
+    const details = parseDetails(artifact.manifest.details, part, project);
+    if (!details) {
+      tell(`part ${part} is not taken from ${artifact.origin.remote}: it sets what no script of the part could`);
+      return undefined;
+    }
+    if (kind === 'none') return { artifact, key: strong, record: undefined, details };
     const bytes = await artifact.read('record');
     const wanted = { project: project.name, part, platform: item.platform, key: strong, policy: kind };
     const record = bytes && parseRecord(bytes, wanted);
-    if (record) return { artifact, key: strong, record };
+    if (record) return { artifact, key: strong, record, details };
     tell(`part ${part} is not taken from ${artifact.origin.remote}: its record is damaged or of another build`);
     return undefined;
   };
@@ -93,13 +100,12 @@ export function openPartCache(context: LifecycleContext, options: PartCacheOptio
   };
 
   const toBuild = (own: PartContext, found: Taken, document: KeyDocument): CachedBuild => {
-    const { artifact, key } = found;
-    const details = artifact.manifest.details as Partial<PartDetails>;
+    const { artifact, key, details } = found;
     return {
       key,
       origin: artifact.origin.remote === 'local' ? 'local cache' : artifact.origin.remote,
-      variables: { pull: details['pull-variables'] ?? {}, build: details['build-variables'] ?? {} },
-      outcome: details.outcome ?? {},
+      variables: { pull: details['pull-variables'], build: details['build-variables'] },
+      outcome: details.outcome,
       async restore(install) {
         const done = await guarded(own.name, async () => {
           await artifact.restore({ install });
@@ -152,13 +158,6 @@ export function openPartCache(context: LifecycleContext, options: PartCacheOptio
     },
   };
 }
-
-/** What a manifest of ours carries beside the files. */
-export type PartDetails = {
-  readonly 'pull-variables': Readonly<Record<string, string>>;
-  readonly 'build-variables': Readonly<Record<string, string>>;
-  readonly outcome: Readonly<Record<string, string>>;
-};
 
 /** Later scripts that look into the part's own directories need a build that really ran. */
 function isCacheable({ part }: PartContext): boolean {

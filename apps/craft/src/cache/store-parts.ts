@@ -10,6 +10,7 @@ import {
   type SessionClass,
   weakDocument,
 } from './key-document.js';
+import type { PartDetails } from './part-details.js';
 import { createRecord, recordBytes } from './part-record.js';
 import { namesDirectory } from './place.js';
 import { treeDigest } from './source-identity.js';
@@ -88,7 +89,7 @@ async function storePart(built: BuiltPart, options: StoreOptions): Promise<Artif
       'pull-variables': pulled?.variables ?? {},
       'build-variables': done?.variables ?? {},
       outcome: pulled?.outcome ?? {},
-    },
+    } satisfies PartDetails,
   });
 }
 
