@@ -4,6 +4,7 @@ import { registerKeyValue } from '../protocols/key-value.js';
 import { registerPrefixed } from '../protocols/prefixed.js';
 import { registerTurbo } from '../protocols/turbo.js';
 import type { Serving } from '../serving/serving.js';
+import { registerWeb } from '../web/register-web.js';
 
 /** Adds the routes of one protocol to a scope of its own. */
 export type RegisterProtocol = (app: FastifyInstance, serving: Serving) => void | Promise<void>;
@@ -14,4 +15,5 @@ export const protocols: readonly RegisterProtocol[] = [
   registerTurbo,
   registerKeyValue,
   registerPrefixed,
+  registerWeb,
 ];

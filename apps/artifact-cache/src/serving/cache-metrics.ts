@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Registry } from 'prom-client';
 import { version } from '../version.js';
+import { createHitHistory, type HitSpan } from './hit-history.js';
 
 /** Which protocol a request spoke; a closed list, since it is a label. */
 export type CacheProtocol = 'native' | 'bazel-http' | 'reapi' | 'asset' | 'reference' | 'turbo' | 'nx' | 'kv' | 'ssh';
@@ -17,6 +18,8 @@ export interface CacheMetrics {
   received(protocol: CacheProtocol, namespace: string, bytes: number): void;
   /** Something was refused, by its stable code. */
   refused(protocol: CacheProtocol, code: string): void;
+  /** What was asked for in the last day, of the namespace and those that share its label. */
+  history(namespace: string): readonly HitSpan[];
 }
 
 const maxNamespaces = 100;
@@ -40,10 +43,17 @@ export function createCacheMetrics(labelOf: (namespace: string) => string = (nam
   const hits = counter('lookups_total', 'Names and blobs asked for', 'protocol', 'namespace', 'result');
   const bytes = counter('bytes_total', 'Bytes of bodies', 'protocol', 'namespace', 'direction');
   const refusals = counter('refusals_total', 'Refused requests by error code', 'protocol', 'code');
+  const history = createHitHistory();
+  const lookedUp = (protocol: CacheProtocol, namespace: string, isHit: boolean) => {
+    const name = label(namespace);
+    hits.inc({ protocol, namespace: name, result: isHit ? 'hit' : 'miss' });
+    history.note(name, isHit);
+  };
   return {
     registry,
-    hit: (protocol, namespace) => hits.inc({ protocol, namespace: label(namespace), result: 'hit' }),
-    miss: (protocol, namespace) => hits.inc({ protocol, namespace: label(namespace), result: 'miss' }),
+    history: (namespace) => history.spans(label(namespace)),
+    hit: (protocol, namespace) => lookedUp(protocol, namespace, true),
+    miss: (protocol, namespace) => lookedUp(protocol, namespace, false),
     sent: (protocol, namespace, count) =>
       bytes.inc({ protocol, namespace: label(namespace), direction: 'sent' }, count),
     received: (protocol, namespace, count) =>
