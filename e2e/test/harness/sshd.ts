@@ -1,16 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { freePorts } from './ports.js';
 import { run } from './run.js';
 import { createTempDir } from './temp-dir.js';
 import { until } from './until.js';
 
 /** A real sshd of the test on a port of its own. */
 export interface Sshd {
-  readonly port: number;
-  /** A line for `known_hosts`. */
-  readonly knownHost: string;
   /** What it logged so far. */
   output(): string;
   close(): Promise<void>;
@@ -25,16 +21,15 @@ export async function noSshd(): Promise<string | undefined> {
   return found ? undefined : 'there is no OpenSSH server (apt: openssh-server)';
 }
 
-/** Starts sshd with the given lines, a host key of its own, and nothing of the machine's configuration. */
-export async function startSshd(lines: readonly string[]): Promise<Sshd> {
+/** Starts sshd with the given lines, `Port` among them, a host key of its own, and nothing of the machine's configuration. */
+export async function startSshd(port: number, lines: readonly string[]): Promise<Sshd> {
   const dir = await createTempDir();
   // Where sshd goes with its privileges off; the machine's service makes it, but need not run here.
   await mkdir('/run/sshd', { recursive: true, mode: 0o755 });
   const key = dir.at('host_key');
   await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key]);
-  const { control: port } = await freePorts();
   const config = dir.at('sshd_config');
-  const own = [`Port ${port}`, 'ListenAddress 127.0.0.1', `HostKey ${key}`, `PidFile ${dir.at('pid')}`, 'UsePAM no'];
+  const own = ['ListenAddress 127.0.0.1', `HostKey ${key}`, `PidFile ${dir.at('pid')}`, 'UsePAM no'];
   await writeFile(config, `${[...own, ...lines].join('\n')}\n`);
   await chmod(dir.path, 0o755);
   const child: ChildProcess = spawn(program, ['-D', '-e', '-f', config], { stdio: ['ignore', 'ignore', 'pipe'] });
@@ -57,8 +52,7 @@ export async function startSshd(lines: readonly string[]): Promise<Sshd> {
     await close();
     throw error;
   }
-  const [type = '', publicKey = ''] = (await readFile(`${key}.pub`, 'utf8')).split(' ');
-  return { port, knownHost: `[127.0.0.1]:${port} ${type} ${publicKey}\n`, output: () => output, close };
+  return { output: () => output, close };
 }
 
 function answers(port: number): Promise<boolean> {
