@@ -23,6 +23,8 @@ type Job struct {
 	PauseMs float64 `json:"pauseMs"`
 
 	Large []LargeBody `json:"large"`
+
+	Cache CacheWork `json:"cache"`
 }
 
 // Route leads to the upstream.

@@ -39,6 +39,8 @@ func run(job Job) (*Result, error) {
 		return runLatency(job)
 	case "large":
 		return runLarge(job)
+	case "cache":
+		return runCache(job)
 	default:
 		return nil, fmt.Errorf("there is no work '%s'", job.Kind)
 	}

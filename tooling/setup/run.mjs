@@ -17,6 +17,7 @@ const jobs = {
   'test:live': { build: true, run: (args) => lane('test:live', args) },
   // Not through turbo: the benchmark takes options, and nothing shall sit between it and the terminal.
   bench: { build: true, run: (args) => node(['bench/src/main.ts', ...args]) },
+  'bench:cache': { build: true, run: (args) => node(['bench/src/cache/main.ts', ...args]) },
   verify: { build: true, run: verify },
 };
 

@@ -69,8 +69,29 @@ export interface LargeJob {
   readonly large: readonly LargeRequest[];
 }
 
+/** Bodies of one size stored in a cache, read back, or asked for in vain, over plain HTTP on kept connections. */
+export interface CacheJob {
+  readonly kind: 'cache';
+  readonly clients: number;
+  readonly warmUpMs: number;
+  readonly measureMs: number;
+  readonly cache: {
+    readonly op: 'put' | 'get' | 'miss';
+    /** A name goes between the two. */
+    readonly prefix: string;
+    readonly suffix: string;
+    readonly headers: Readonly<Record<string, string>>;
+    /** Digits of the sha256 of a body that are its name; 64: all of them. */
+    readonly nameDigits: number;
+    readonly bytes: number;
+    /** put: bodies from `first` to before `end`, each once; get: the same, over and over; miss: from `first` on. */
+    readonly first: number;
+    readonly end: number;
+  };
+}
+
 /** What load/ reads, one a line. */
-export type Job = SmallJob | LatencyJob | LargeJob;
+export type Job = SmallJob | LatencyJob | LargeJob | CacheJob;
 
 /** What load/ answers: what it saw in the measured time, warm-up excluded. */
 export interface JobResult {
