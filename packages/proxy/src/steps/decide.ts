@@ -5,7 +5,7 @@ import type { Exchange } from '../exchange.js';
 import type { SpooledBody } from '../spooled-body.js';
 import { headlines, type StopFacts } from '../stop.js';
 import type { BodyFlow } from './body-flow.js';
-import { type Spooled, unaskedPartReason } from './spool.js';
+import { type Spooled, unaskedPart } from './spool.js';
 
 /** What is recorded and released. */
 export type Outcome =
@@ -61,7 +61,7 @@ export function decide(
 function overruled({ status }: UpstreamAnswer, mismatch: string | undefined): Decision | undefined {
   if (mismatch !== undefined) return { result: 'Rejected', reason: mismatch };
   if (status !== 206) return undefined;
-  return { result: 'Rejected', reason: unaskedPartReason };
+  return { result: 'Rejected', ...unaskedPart };
 }
 
 function refusalFacts(decision: Decision, phase: 'request' | 'artifact'): StopFacts {

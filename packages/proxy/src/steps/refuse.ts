@@ -127,10 +127,20 @@ function refusalLine({ headline, reason, hint, inspector }: StopFacts): string {
 /** apt keeps 359 characters of it. */
 const reasonPhraseCharacters = 300;
 
-/** Many clients drop the body of an error and show the reason phrase instead: apt, npm for tarballs, wget, Python's, Maven. */
-function shortReason({ reason }: StopFacts): string {
-  const text = oneLine(reason).replace(/[^\x20-\x7e]/g, '?');
-  return text.length <= reasonPhraseCharacters ? text : `${text.slice(0, reasonPhraseCharacters - 1)}~`;
+/**
+ * Many clients drop the body of an error and show the reason phrase instead: apt, npm for tarballs, wget, Python's, Maven. What to
+ * do is in it where there is room; digests give way for that, as body and report have them in full.
+ */
+function shortReason({ reason, hint }: StopFacts): string {
+  const text = printable(reason);
+  const next = hint ? ` (${printable(hint)})` : '';
+  const brief = text.replace(/\b([0-9a-f]{12})[0-9a-f]{28,116}\b/g, '$1~');
+  const fitting = [text + next, brief + next, text].find(({ length }) => length <= reasonPhraseCharacters);
+  return fitting ?? `${text.slice(0, reasonPhraseCharacters - 1)}~`;
+}
+
+function printable(text: string): string {
+  return oneLine(text).replace(/[^\x20-\x7e]/g, '?');
 }
 
 function reasonPhrase({ status }: StopFacts): string {

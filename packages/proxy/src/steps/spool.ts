@@ -12,7 +12,10 @@ import { bookBytes } from './take-turn.js';
 import { createUnkeptWriter, isSecretAnswer, secretBytes } from './unkept-body.js';
 
 /** Ranges are never asked of an upstream: what comes as a part of a body cannot be judged. */
-export const unaskedPartReason = 'the upstream answered 206 Partial Content to a request for the whole';
+export const unaskedPart = {
+  reason: 'the upstream answered 206 Partial Content to a request for the whole',
+  hint: 'use another source, or tell whoever runs this one or a proxy before it',
+} as const;
 
 /** Where the body of an answer is now. */
 export type Spooled =
@@ -39,7 +42,7 @@ export async function spool(exchange: Exchange, context: ProxyContext, answer: U
   const isArtifact = answer.status >= 200 && answer.status < 300;
   if (policy === 'strict') {
     if (!isArtifact) return withhold(exchange, answer, context.settings.limits.drainBytes);
-    if (answer.status === 206) throw unaskedPart();
+    if (answer.status === 206) throw partialAnswer();
   }
   if (limits.artifactBytes > 0 && (answer.contentLength ?? 0) > limits.artifactBytes)
     throw tooLarge(limits.artifactBytes);
@@ -167,12 +170,12 @@ function tooLarge(most: number): Stop {
 }
 
 /** Also what `decide` says in a permissive session: the same verdict in both (promise 4). */
-function unaskedPart(): Stop {
+function partialAnswer(): Stop {
   return new Stop({
     kind: 'refusal',
     phase: 'artifact',
     status: 403,
     headline: headlines.artifact,
-    reason: unaskedPartReason,
+    ...unaskedPart,
   });
 }
