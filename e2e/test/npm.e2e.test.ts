@@ -169,6 +169,32 @@ describe('npm in a strict session', () => {
     );
   });
 
+  it.each([
+    ['empty', 0, []],
+    ['refuse', 0, ['request']],
+  ] as const)(
+    'npm.audit %s: npm ci goes through, and the registry hears nothing of it',
+    async (audit, code, phases) => {
+      const { daemon, project, registry, origin } = scene;
+      const npm = { registries: { default: { url: `${origin}/` } }, audit };
+      const session = await daemon.createSession('strict', { 'inspectors-configuration': { npm } });
+      const before = registry.requests.length;
+      const ran = await project.run(session, 'npm', ['ci', '--audit']);
+      expect(ran, ran.stderr).toMatchObject({ code });
+      expect(registry.requests.slice(before).filter((line) => line.startsWith('POST'))).toEqual([]);
+      const report = await session.finish();
+      expect(report.refusals.map(({ phase }) => phase)).toEqual(phases);
+      const asked = downloadsOf(report).filter(({ method }) => method === 'POST');
+      expect(asked.map(({ delivery, result }) => [delivery, result])).toEqual(
+        audit === 'empty' ? [['answered', 'Approved']] : [],
+      );
+      if (audit === 'empty') {
+        expect(ran.stdout).toContain('found 0 vulnerabilities');
+        expect(asked[0]?.artifact['vouched-by']).toMatchObject([[{ kind: 'origin', id: 'npm.audit' }]]);
+      }
+    },
+  );
+
   it('a package that the registry does not have is npm’s own error, and in the report', async () => {
     const { daemon, project } = scene;
     const session = await daemon.createSession('strict');

@@ -46,8 +46,16 @@ export interface RequestInspection<Expected = unknown> {
   readonly expected?: Expected | undefined;
   /** What of this very request the inspector has looked at and the format needs, beyond what the request policy lets pass. */
   readonly needs?: readonly RequestNeed[] | undefined;
+  /** What the service answers by itself with status 200, by a key of the configuration: no upstream is asked. Inspected like a download. */
+  readonly answer?: OwnAnswer | undefined;
   /** What comes is a credential: its digest and size are recorded, its bytes kept nowhere. At most 1 MiB. */
   readonly secretAnswer?: boolean | undefined;
+}
+
+/** An answer of the service's own. */
+export interface OwnAnswer {
+  readonly contentType: string;
+  readonly body: string;
 }
 
 /** A part of a request that carries something to the upstream: its method, its query string, its body. */

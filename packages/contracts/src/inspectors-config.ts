@@ -184,7 +184,13 @@ export const inspectorsConfigSchema = z.strictObject({
   snap: snapConfigSchema.optional(),
   lxd: lxdConfigSchema.optional(),
   apt: z.strictObject({ repositories: z.record(z.string(), aptRepositorySchema) }).optional(),
-  npm: z.strictObject({ registries: z.record(z.string(), npmRegistrySchema) }).optional(),
+  npm: z
+    .strictObject({
+      registries: z.record(z.string(), npmRegistrySchema),
+      /** Questions for advisories (`npm audit`): `ask` the registry, answer them as `empty`, or `refuse` them. Default `ask`. */
+      audit: z.enum(['ask', 'empty', 'refuse']).optional(),
+    })
+    .optional(),
   cargo: cargoConfigSchema.optional(),
   go: goConfigSchema.optional(),
   pip: pipConfigSchema.optional(),

@@ -48,6 +48,7 @@ export type ArtifactMetadata = z.infer<typeof artifactMetadataSchema>;
 /**
  * How a body was let go: after the verdict, or streamed with its tail held because its digest was vouched for beforehand.
  * `reused`: out of the blob store, no upstream was asked; `revalidated`: out of the blob store after the upstream answered 304.
+ * `answered`: the service's own answer, by configuration; no upstream was asked.
  */
 export const deliverySchema = z.enum([
   'held',
@@ -58,6 +59,7 @@ export const deliverySchema = z.enum([
   'companion',
   'reused',
   'revalidated',
+  'answered',
 ]);
 export type Delivery = z.infer<typeof deliverySchema>;
 

@@ -23,6 +23,8 @@ export interface UpstreamAnswer {
   readonly mayHaveBody: boolean;
   /** The body lies in the blob store already, read and verified: nobody was asked, or the upstream called it current. */
   readonly stored?: { readonly body: SpooledBody; readonly how: 'reused' | 'revalidated' } | undefined;
+  /** The service answers by itself: nobody was asked. */
+  readonly isOwn?: boolean | undefined;
 }
 
 /** Looks at an upstream's head once. */

@@ -3,6 +3,7 @@ import { Exchange } from './exchange.js';
 import type { Incoming } from './incoming.js';
 import { reportExchange } from './report-exchange.js';
 import { admit } from './steps/admit.js';
+import { answerItself } from './steps/answer-itself.js';
 import { authenticate } from './steps/authenticate.js';
 import { decide } from './steps/decide.js';
 import { describe } from './steps/describe.js';
@@ -34,7 +35,10 @@ export async function carry(incoming: Incoming, context: ProxyContext): Promise<
     const claims = inspectRequest(exchange, session, request.view);
     admit(exchange, session, claims, request);
     const outgoing = prepare(session, request);
-    const answer = (await reuse(exchange, context, outgoing)) ?? (await fetchUpstream(exchange, context, outgoing));
+    const answer =
+      answerItself(exchange, outgoing.method) ??
+      (await reuse(exchange, context, outgoing)) ??
+      (await fetchUpstream(exchange, context, outgoing));
     const spooled = await spool(exchange, context, answer);
     const inspections = await inspectArtifact(exchange, context, { answer, spooled });
     const outcome = decide(exchange, { answer, spooled, inspections });

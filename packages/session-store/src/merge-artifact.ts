@@ -1,7 +1,14 @@
 import type { Delivery, DownloadRecord, Result, StoredArtifact } from '@waybill/contracts';
 
 /** Deliveries that end with the bytes at the client. */
-const completing: ReadonlySet<Delivery> = new Set(['held', 'streamed', 'early-headers', 'reused', 'revalidated']);
+const completing: ReadonlySet<Delivery> = new Set([
+  'held',
+  'streamed',
+  'early-headers',
+  'reused',
+  'revalidated',
+  'answered',
+]);
 
 /**
  * Makes one artifact of its downloads, oldest first: the latest approved download speaks for it, or the latest one when

@@ -1,4 +1,5 @@
-import type { InspectorsConfig } from '@waybill/contracts';
+import { type InspectorsConfig, inspectorsConfigSchema, type RequestView } from '@waybill/contracts';
+import { describe, expect, it } from 'vitest';
 import { describeInspector } from '../../test/describe-inspector.js';
 import { npmAdvisories } from './advisories.js';
 
@@ -11,6 +12,52 @@ const refused = (body: string | undefined, reason: RegExp, to: { url: string; me
   request: { url: to.url, method: to.method, ...(body !== undefined && { body }) },
   claim: 'Rejected' as const,
   claimReason: reason,
+});
+
+describe('npm.audit', () => {
+  const view = (body: string, to = url): RequestView => ({
+    method: 'POST',
+    url: new URL(to),
+    normalizedUrl: to.replace('registry.example/', 'registry.example:443/'),
+    headers: { get: () => undefined, raw: [] },
+    body: Buffer.from(body),
+  });
+  const claimOf = (audit: 'ask' | 'empty' | 'refuse', request: RequestView) =>
+    npmAdvisories(
+      inspectorsConfigSchema.parse({ npm: { registries: { default: { url: registry } }, audit } }),
+    ).inspectRequest(request);
+
+  it('ask: the registry answers', () => {
+    expect(claimOf('ask', view('{"pad":["1.0.0"]}'))).toMatchObject({ opinion: 'Pending' });
+    expect(claimOf('ask', view('{"pad":["1.0.0"]}'))).not.toHaveProperty('answer');
+  });
+
+  it('empty: the service answers, in the form that the client asked for', () => {
+    const bulk = claimOf('empty', view('{"pad":["1.0.0"]}'));
+    expect(bulk).toMatchObject({ opinion: 'Pending', answer: { contentType: 'application/json', body: '{}' } });
+    expect(bulk?.annotations).toMatchObject({ audit: 'empty' });
+    const older = claimOf('empty', view('{"name":"app","requires":{},"dependencies":{}}', audits.url));
+    expect(JSON.parse(older?.answer?.body ?? '')).toMatchObject({
+      advisories: {},
+      metadata: { vulnerabilities: { high: 0 } },
+    });
+  });
+
+  it.each(['{"a secret":["1.0.0"]}', 'loot', '[]'])(
+    'empty: what is no question is refused all the same: %s',
+    (body) => {
+      const said = claimOf('empty', view(body));
+      expect(said).toMatchObject({ opinion: 'Rejected' });
+      expect(said).not.toHaveProperty('answer');
+    },
+  );
+
+  it('refuse: with what to do', () => {
+    expect(claimOf('refuse', view('{"pad":["1.0.0"]}'))).toMatchObject({
+      opinion: 'Rejected',
+      annotations: { audit: 'refuse', hint: expect.stringContaining('--no-audit') },
+    });
+  });
 });
 
 describeInspector({

@@ -10,12 +10,33 @@ import { locate, npmRegistries, type Registry } from './registries.js';
 const bulk = '-/npm/v1/security/advisories/bulk';
 const endpoints = new Set([bulk, '-/npm/v1/security/audits', '-/npm/v1/security/audits/quick']);
 
+interface Expected {
+  readonly registry: Registry;
+  /** The service's own answer, by `npm.audit`. */
+  readonly isOwn: boolean;
+}
+
+/** What npm, pnpm and yarn read when there is nothing to tell. */
+const emptyReport = JSON.stringify({
+  actions: [],
+  advisories: {},
+  muted: [],
+  metadata: {
+    vulnerabilities: { info: 0, low: 0, moderate: 0, high: 0, critical: 0 },
+    dependencies: 0,
+    devDependencies: 0,
+    optionalDependencies: 0,
+    totalDependencies: 0,
+  },
+});
+
 /**
  * Security advisories of a configured registry for a list of packages. They tell about packages and bring none in, so a JSON
  * object from the trusted origin is approved; nothing vouches through it. docs/inspectors/npm.advisories.md
  */
-export function npmAdvisories(config: InspectorsConfig): Inspector<Registry> {
+export function npmAdvisories(config: InspectorsConfig): Inspector<Expected> {
   const registries = npmRegistries(config);
+  const audit = config.npm?.audit ?? 'ask';
   return {
     id: 'npm.advisories',
     inspectRequest(request) {
@@ -26,11 +47,25 @@ export function npmAdvisories(config: InspectorsConfig): Inspector<Registry> {
       }
       const fault = advisoriesRequestFault(request.body, located.path === bulk);
       if (fault !== undefined) return rejectedRequest(`not a question for advisories: ${fault}`);
-      const notes = { registry: located.registry.id };
-      return { ...pending(`advisories of ${notes.registry}`, located.registry, notes), needs: ['method', 'body'] };
+      const { registry, path } = located;
+      const notes = { registry: registry.id, ...(audit !== 'ask' && { audit }) };
+      if (audit === 'refuse') {
+        return rejectedRequest('questions for advisories are refused (npm.audit)', {
+          ...notes,
+          hint: 'install with --no-audit, or set npm.audit to ask or empty in inspectors.yaml',
+        });
+      }
+      const isOwn = audit === 'empty';
+      const body = path === bulk ? '{}' : emptyReport;
+      return {
+        ...pending(`advisories of ${registry.id}`, { registry, isOwn }, notes),
+        needs: ['method', 'body'],
+        ...(isOwn && { answer: { contentType: 'application/json', body } }),
+      };
     },
-    async inspectArtifact(artifact, registry) {
-      if (!registry) return undefined;
+    async inspectArtifact(artifact, expected) {
+      if (!expected) return undefined;
+      const { registry, isOwn } = expected;
       let entries = 0;
       try {
         const counter = {
@@ -42,9 +77,12 @@ export function npmAdvisories(config: InspectorsConfig): Inspector<Registry> {
         if (!(error instanceof JsonProjectionError)) throw error;
         return rejected(`expected advisories as JSON: ${error.message}`);
       }
-      return approved(`advisories from the configured registry ${registry.id}`, {
+      const said = isOwn
+        ? 'no advisories, the service’s own answer (npm.audit)'
+        : `advisories from the configured registry ${registry.id}`;
+      return approved(said, {
         metadata: { type: 'application/x.npm.advisories', name: 'npm advisories', vendor: registry.host },
-        vouchedBy: [originLink(registry)],
+        vouchedBy: [isOwn ? { kind: 'origin', id: 'npm.audit', name: 'this service' } : originLink(registry)],
         annotations: { entries },
       });
 

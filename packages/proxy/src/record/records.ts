@@ -42,8 +42,8 @@ export function responseRecord(answer: UpstreamAnswer, endedAt: Date): ExchangeR
     statusCode: answer.status,
     status: stripControl(`${answer.status} ${answer.statusText}`.trim()),
     contentType: stripControl(answer.headers.get('content-type') ?? ''),
-    // Nobody but us said anything about what was reused.
-    responseHeader: answer.stored?.how === 'reused' ? {} : redactHeaders(answer.headers.raw),
+    // Nobody but us said anything about what was reused, or what we answered.
+    responseHeader: answer.stored?.how === 'reused' || answer.isOwn ? {} : redactHeaders(answer.headers.raw),
     ...(trailers.length > 0 && { responseTrailer: redactHeaders(trailers) }),
   };
 }

@@ -44,7 +44,8 @@ export function isRefused(exchange: Exchange, { refusal }: Outcome): boolean {
   return refusal !== undefined && exchange.activeSession.policy === 'strict';
 }
 
-function deliveryOf(exchange: Exchange, { stored }: UpstreamAnswer, refused: boolean): Exchange['delivery'] {
+function deliveryOf(exchange: Exchange, { stored, isOwn }: UpstreamAnswer, refused: boolean): Exchange['delivery'] {
+  if (isOwn && !refused) return 'answered';
   if (stored && !refused) return stored.how;
   if (exchange.delivery === 'none') return refused ? 'withheld' : 'held';
   return exchange.delivery;

@@ -97,8 +97,12 @@ export class Transfer implements Dispatcher.DispatchHandler {
     this.#controller?.abort(error);
   }
 
-  /** Ends a transfer that was never begun. */
-  finish(): void {
+  /** Ends a transfer that was never begun. @param body what there is to take nevertheless */
+  finish(body?: Buffer): void {
+    if (body && body.length > 0) {
+      this.#chunks.push(body);
+      this.received = body.length;
+    }
     this.#isOver = true;
   }
 
@@ -163,8 +167,8 @@ export class Transfer implements Dispatcher.DispatchHandler {
 }
 
 /** The transfer of an answer that no upstream gave. */
-export function endedTransfer(): Transfer {
+export function endedTransfer(body?: Buffer): Transfer {
   const transfer = new Transfer();
-  transfer.finish();
+  transfer.finish(body);
   return transfer;
 }
