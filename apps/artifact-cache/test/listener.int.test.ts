@@ -316,3 +316,50 @@ it('says that a port is taken', async () => {
   const { port } = await start();
   await expect(start({ port })).rejects.toMatchObject({ code: 'SERVER_LISTEN_FAILED', hint: /another port/ });
 });
+
+describe('a client that waits with its body', () => {
+  /** Sends a head and, when it is told to go on, the body; what came back and whether the body was wanted. */
+  async function ask(listener: Listener, head: string, body: string) {
+    const socket = connect(listener.port, '127.0.0.1');
+    socket.setEncoding('latin1');
+    socket.write(head);
+    let got = '';
+    let isWanted = false;
+    for await (const chunk of socket) {
+      got += chunk;
+      if (!isWanted && got.startsWith('HTTP/1.1 100')) {
+        isWanted = true;
+        socket.write(body);
+      }
+      if (got.includes('\r\n\r\n{') || got.includes('refused')) break;
+    }
+    socket.destroy();
+    return { got, isWanted };
+  }
+  const head = 'PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n';
+
+  it('is told to send it when somebody reads', async () => {
+    const { got, isWanted } = await ask(await start(), head, 'body');
+    expect([isWanted, got.includes('"body":"body"')]).toEqual([true, true]);
+    expect(got).toMatch(/Connection: keep-alive/i);
+  });
+
+  it('keeps it when the answer needs none, and begins anew', async () => {
+    const refuse: RequestHandler = (_request, response) => {
+      (response as import('node:http').ServerResponse).writeHead(403).end('refused');
+    };
+    const { got, isWanted } = await ask(await start({ http: refuse }), head, 'body');
+    expect([isWanted, got.split('\r\n')[0]]).toEqual([false, 'HTTP/1.1 403 Forbidden']);
+    expect(got).toMatch(/Connection: close/i);
+  });
+
+  it('is told so over HTTP/2 as well', async () => {
+    const listener = await start();
+    const session = connectHttp2(`http://127.0.0.1:${listener.port}`);
+    const stream = session.request({ ':method': 'PUT', ':path': '/', expect: '100-continue' }, { endStream: false });
+    stream.once('continue', () => stream.end('body'));
+    const answer = JSON.parse(await text(stream));
+    session.close();
+    expect(answer).toMatchObject({ version: '2.0', body: 'body' });
+  });
+});

@@ -12,6 +12,7 @@ import { ArtifactCacheError, messageOf, systemCode } from '../errors.js';
 import { http2ServerOptions, widenSession } from '../grpc/http2-settings.js';
 import { type RawRequest, setArrival } from '../http/arrivals.js';
 import type { Arrival, ListenerRules } from '../serving/serving.js';
+import { continueOnRead } from './continue-on-read.js';
 import { defaultListenerTimes, type ListenerTimes } from './listener-times.js';
 import { speaksHttp2 } from './protocol-peek.js';
 import { watchBody } from './slow-body.js';
@@ -114,11 +115,16 @@ function createProtocols(options: ListenerOptions, times: ListenerTimes) {
   http1.timeout = times.idleMs;
   // It never listens itself, and this is when it begins to look for headers that do not come.
   http1.emit('listening');
-  http1.on('request', (request: IncomingMessage, response: ServerResponse) => {
+  const onHttp1 = (request: IncomingMessage, response: ServerResponse) => {
     if (isDraining) response.setHeader('connection', 'close');
     const arrival = arrivals.get(request.socket);
     if (arrival) answer(request, response, arrival);
     else request.socket.destroy();
+  };
+  http1.on('request', onHttp1);
+  http1.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    continueOnRead(request, response);
+    onHttp1(request, response);
   });
   const http2 = createHttp2Server(http2ServerOptions);
   let current: Arrival | undefined;
@@ -129,11 +135,16 @@ function createProtocols(options: ListenerOptions, times: ListenerTimes) {
     widenSession(session);
   });
   http2.on('sessionError', () => {});
-  http2.on('request', (request: Http2ServerRequest, response: Http2ServerResponse) => {
+  const onHttp2 = (request: Http2ServerRequest, response: Http2ServerResponse) => {
     const session = request.stream.session as ServerHttp2Session | undefined;
     const arrival = session && sessions.get(session);
     if (arrival) answer(request, response, arrival);
     else request.stream.close();
+  };
+  http2.on('request', onHttp2);
+  http2.on('checkContinue', (request: Http2ServerRequest, response: Http2ServerResponse) => {
+    continueOnRead(request, response);
+    onHttp2(request, response);
   });
   return {
     async serve(socket: Socket): Promise<void> {
