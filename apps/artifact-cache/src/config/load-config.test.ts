@@ -40,6 +40,12 @@ describe('sizes and durations', () => {
 });
 
 describe('the configuration', () => {
+  it('takes bounds, and how long a lease is', () => {
+    const { limits } = readConfig(`${storage}limits: { max-blob: 2G, max-batch: 500, lease: 45m }\n`, file);
+    expect(limits).toEqual({ 'max-blob': 2 * 1024 ** 3, 'max-batch': 500, lease: 45 * 60_000 });
+    expect(() => readConfig(`${storage}limits: { lease: 0s }\n`, file)).toThrow(/limits.lease.*is no duration/s);
+  });
+
   it('has defaults for all but storage, and paths beside the file', () => {
     const config = readConfig(storage, file);
     expect(config.listen).toEqual([

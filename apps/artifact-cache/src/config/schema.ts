@@ -77,7 +77,12 @@ export const configSchema = z.strictObject({
   'pull-url': httpUrl.optional(),
   'push-url': z.url({ protocol: /^ssh$/, error: 'expected ssh://user@host:port/path' }).optional(),
   limits: z
-    .strictObject({ 'max-blob': sizeSchema.optional(), 'max-batch': z.number().int().min(1).max(100_000).optional() })
+    .strictObject({
+      'max-blob': sizeSchema.optional(),
+      'max-batch': z.number().int().min(1).max(100_000).optional(),
+      /** How long what was said to be there stays, whatever the quota says. */
+      lease: durationSchema.optional(),
+    })
     .default({}),
   log: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });

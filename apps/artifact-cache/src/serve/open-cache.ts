@@ -26,6 +26,7 @@ export async function openCache(
   }: { readonly log?: Logger | undefined; readonly maintenance?: boolean | undefined } = {},
 ): Promise<OpenCache> {
   const { database } = config.storage;
+  const { lease: leaseMs, 'max-blob': maxBlobBytes, 'max-batch': maxBatch } = config.limits;
   if (database.startsWith('file:')) await mkdir(dirname(database.slice('file:'.length)), { recursive: true });
   const blobs = await openBlobStore({ url: config.storage.blobs, slot: 'auto', logger: log });
   try {
@@ -35,10 +36,10 @@ export async function openCache(
       blobs,
       rules: namespaces.rules,
       logger: log,
+      leaseMs,
       // One-off commands leave collecting to the server.
       ...(maintenance ? {} : { maintenanceMs: 0 }),
     });
-    const { 'max-blob': maxBlobBytes, 'max-batch': maxBatch } = config.limits;
     const serving = createServing({
       store,
       log,

@@ -60,8 +60,9 @@ export function createCacheCrowd(options: CacheCrowdOptions): CacheCrowd {
       if (what === 'hostile') await attack(api, chance, namespace);
       if (what === 'half') await api.putHalf(namespace, goodOf(randomBytes(chance.between(2, 200_000))));
       if (what === 'usage') await look(api, namespace);
+      const isAway = what === 'pull' && pulls.at(-1)?.status === undefined;
       // Who finds nobody there comes back a little later.
-      await sleep(chance.between(0, 12));
+      await sleep(isAway ? chance.between(20, 80) : chance.between(0, 12));
     }
   }
 

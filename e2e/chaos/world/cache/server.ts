@@ -56,8 +56,10 @@ export async function createCacheServer(options: CacheServerOptions): Promise<Ca
     database: options.database ?? `file:${join(dir, 'index.sqlite')}`,
   };
   const listen = [{ address: `127.0.0.1:${port}`, anonymous: 'write' }];
-  // JSON is YAML.
-  await writeFile(config, JSON.stringify({ listen, storage, namespaces: options.namespaces }, null, 2));
+  const { namespaces } = options;
+  // Short leases, so that there is something to evict; still longer than a pull takes on a busy machine. JSON is YAML.
+  const settings = { listen, storage, namespaces, limits: { lease: '20s' }, log: 'warn' };
+  await writeFile(config, JSON.stringify(settings, null, 2));
   const origin = `http://127.0.0.1:${port}`;
   const env = { PATH: process.env.PATH, HOME: temp.path, NODE_COMPILE_CACHE: temp.at('compile-cache'), ...options.env };
   let life: CacheLife | undefined;
