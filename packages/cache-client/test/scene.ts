@@ -15,7 +15,7 @@ export function sha256(text: string | Uint8Array): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-export function namesOf(part: string, key = randomUUID()): ArtifactNames {
+export function namesOf(part: string, key: string = randomUUID()): ArtifactNames {
   return { project: 'demo', part, platform: 'amd64', key: sha256(key), weakKey: sha256(`weak ${part}`) };
 }
 
