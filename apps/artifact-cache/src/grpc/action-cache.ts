@@ -7,13 +7,10 @@ import {
   ActionResultSchema,
   type GetActionResultRequest,
 } from '../gen/build/bazel/remote/execution/v2/remote_execution_pb.js';
-import { actionResultReferences, inlinedContents } from '../remote-execution/action-result.js';
+import { storeActionResult } from '../remote-execution/store-action-result.js';
 import type { Serving } from '../serving/serving.js';
 import { enter } from './calls.js';
-import { storeBlob } from './content-addressable-storage.js';
 import { checkDigestFunction, invalid, readDigest } from './digest.js';
-import { createActionResultReader } from './directories.js';
-import { sha256Of } from './sha256.js';
 
 /** Bytes of one result in binary; its answer has to fit a message of 4 MiB with what is inlined. */
 const maxResultBytes = 3 * 1024 ** 2;
@@ -38,22 +35,18 @@ export function createActionCache(serving: Serving): ServiceImpl<typeof ActionCa
     },
 
     async updateActionResult(request, context) {
-      const entered = await enter(serving, context, { instance: request.instanceName, right: 'write' });
+      const { space, writer } = await enter(serving, context, { instance: request.instanceName, right: 'write' });
       checkDigestFunction(request.digestFunction);
       const action = readDigest(request.actionDigest, 'the action');
       const result = request.actionResult;
       if (!result) throw invalid('an update without a result');
-      for (const { blob, contents } of inlinedContents(result)) await storeBlob(entered, blob, contents);
-      const references = await actionResultReferences(result, createActionResultReader(entered.space));
       const bytes = toBinary(ActionResultSchema, result);
       if (bytes.length === 0) throw invalid('an empty result');
       if (bytes.length > maxResultBytes) {
         throw invalid(`a result of ${bytes.length} bytes, at most ${maxResultBytes} are kept`);
       }
-      const value = { sha256: sha256Of(bytes), size: bytes.length };
-      await storeBlob(entered, value, bytes);
-      const publication = { kind: 'action', keys: [action.sha256], value, references } as const;
-      if ((await entered.space.publish(publication, entered.writer)) === 'exists') {
+      const outcome = await storeActionResult({ namespace: space, hash: action.sha256, result, bytes, writer });
+      if (outcome === 'exists') {
         throw new ConnectError(`action ${action.sha256} has another result already`, Code.AlreadyExists);
       }
       return result;

@@ -113,7 +113,7 @@ interface Incoming {
 
 /** Takes messages up to the one that says it is the last. */
 async function receive(upload: CacheUpload, { name, first, messages }: Incoming): Promise<void> {
-  const sink = name.compressor === 'zstd' ? inflateTo((chunk) => upload.write(chunk)) : undefined;
+  const sink = name.compressor === 'zstd' ? inflateTo(name.blob.size, (chunk) => upload.write(chunk)) : undefined;
   let expected = 0n;
   let isFinished = false;
   try {

@@ -28,9 +28,6 @@ const codes: Readonly<Record<string, Code>> = {
   STORE_UNAVAILABLE: Code.Unavailable,
   STORE_FULL: Code.ResourceExhausted,
   STORE_CLOSED: Code.Unavailable,
-  DATABASE_UNAVAILABLE: Code.Unavailable,
-  DATABASE_FULL: Code.ResourceExhausted,
-  DATABASE_CLOSED: Code.Unavailable,
 };
 
 /** Seconds after which another try makes sense: eviction needs a moment, a restart less. */
