@@ -6,6 +6,7 @@ import { type CacheMachine, createCacheMachine, needClient } from './harness/cac
 import { type CacheServer, startCacheServer } from './harness/cache-server.js';
 import { keepForFile, keepForTest } from './harness/keep.js';
 import { type RecordingRelay, startRecordingRelay } from './harness/recording-relay.js';
+import { spoilFiles } from './harness/spoil-files.js';
 
 const keep = keepForFile();
 let server: CacheServer;
@@ -50,6 +51,17 @@ describe('bazel over HTTP', { timeout: 900_000 }, () => {
     expect(second, second.text).toMatchObject({ code: 0, isHit: true, made: first.made });
     const other = await build(await project(), `${server.origin}/other`, writer);
     expect(other, other.text).toMatchObject({ code: 0, isHit: false });
+  });
+
+  it('builds what was spoilt on the disk, and stores it again', async () => {
+    const first = await build(await project(), `${server.origin}/spoilt`, writer);
+    expect(first, first.text).toMatchObject({ code: 0, isHit: false });
+    expect(await spoilFiles(server.dir, Buffer.from(first.made))).toBe(1);
+    const second = await build(await project(), `${server.origin}/spoilt`, writer);
+    expect(second, second.text).toMatchObject({ code: 0, isHit: false });
+    expect(second.made).not.toBe(first.made);
+    const third = await build(await project(), `${server.origin}/spoilt`, reader);
+    expect(third, third.text).toMatchObject({ code: 0, isHit: true, made: second.made });
   });
 
   it('builds when it may not write, and with a token that nobody knows', async () => {

@@ -7,6 +7,7 @@ import { type CacheServer, startCacheServer } from './harness/cache-server.js';
 import { keepForFile } from './harness/keep.js';
 import { sha256 } from './harness/report.js';
 import { run } from './harness/run.js';
+import { spoilFiles } from './harness/spoil-files.js';
 import { createTempDir, type TempDir } from './harness/temp-dir.js';
 import { until } from './harness/until.js';
 
@@ -87,6 +88,27 @@ describe('curl', () => {
     expect((await curl(`/kv/gradle/${key}`, upload, '')).status).toBe(201);
     const got = await curl(`/kv/gradle/${key}`, headers, '');
     expect([got.status, got.header('content-type'), got.body.equals(bytes)]).toEqual([200, type, true]);
+  });
+});
+
+describe('bytes that changed on the disk', () => {
+  it.each([
+    ['small', 2_000],
+    ['large', 5_000_000],
+  ])('%s: never come through whole, and are gone afterwards', async (what, size) => {
+    const content = randomBytes(size);
+    await writeFile(dir.at(what), content);
+    const path = `/kv/c/spoilt-${what}`;
+    expect((await curl(path, ['--upload-file', dir.at(what)])).status).toBe(201);
+    expect(await spoilFiles(server.dir, content.subarray(0, 64))).toBe(1);
+    const got = await curl(path);
+    // 18, 56: the answer broke off.
+    expect(got.status === 404 || got.code === 18 || got.code === 56, `status ${got.status}, curl ${got.code}`).toBe(
+      true,
+    );
+    expect((await curl(path)).status).toBe(404);
+    expect((await curl(path, ['--upload-file', dir.at(what)])).status).toBeOneOf([200, 201]);
+    expect((await curl(path)).body.equals(content)).toBe(true);
   });
 });
 

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { binDir } from './daemon.js';
+import { freePorts } from './ports.js';
 import { type Ran, run } from './run.js';
 import { createTempDir } from './temp-dir.js';
 import { until } from './until.js';
@@ -38,7 +38,7 @@ const program = join(binDir, 'artifact-cache');
 /** Starts the built server with its own directory and waits until it is ready. */
 export async function startCacheServer(options: CacheServerOptions = {}): Promise<CacheServer> {
   const dir = await createTempDir();
-  const port = await freePort();
+  const { control: port } = await freePorts();
   const authority = `127.0.0.1:${port}`;
   const origin = `http://${authority}`;
   const configFile = dir.at('config.yaml');
@@ -105,13 +105,4 @@ async function isReady(origin: string): Promise<boolean> {
   const response = await fetch(`${origin}/readyz`).catch(() => undefined);
   await response?.body?.cancel();
   return response?.status === 200;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address ? address.port : 0;
 }
