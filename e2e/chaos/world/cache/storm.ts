@@ -165,7 +165,13 @@ export function createCacheStorm(options: CacheStormOptions): CacheStorm {
     if (!life || life.isOver) await rise();
     await crowd.stop();
     isCrowded = false;
-    tell(`${crowd.writes.length} writes, ${crowd.pulls.length} pulls, ${crowd.deeds.length} other calls`);
+    const whole = crowd.pulls.filter(
+      ({ outcome, blobs }) => outcome === 'found' && blobs.every((one) => one.status === 200),
+    );
+    const refused = crowd.deeds.filter(({ status }) => status === 507);
+    tell(
+      `${crowd.writes.length} writes, ${crowd.pulls.length} pulls (${whole.length} whole), ${refused.length} times full`,
+    );
     const written = new Map(crowd.writes.map(({ namespace, key }) => [`${namespace} ${key}`, { namespace, key }]));
     for (const { namespace, key } of written.values()) await crowd.probe(namespace, key);
     found.push(...checkCache({ ...crowd, namespaces, faults }));
