@@ -95,7 +95,7 @@ export async function addBlob(
   // Names that need it may be here already, when another namespace had the blob until now.
   await transaction.rows(
     `insert into cache_blobs (namespace, sha256, size, used, lease_until, refs)
-     select cast(? as bigint), cast(? as text), cast(? as bigint), cast(? as bigint), cast(? as bigint), count(*)
+     select cast(? as bigint), cast(? as text), cast(? as bigint), cast(? as bigint), cast(? as bigint), count(distinct entry)
      from cache_references where sha256 = ? and namespace = ?`,
     [namespace.id, sha256, size, namespace.sequence, until, sha256, namespace.id],
   );

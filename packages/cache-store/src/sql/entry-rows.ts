@@ -124,10 +124,8 @@ export async function insertEntry(transaction: Transaction, namespace: HeldNames
     [Number(row?.[0]), namespace.id, needs],
   );
   await transaction.rows(
-    `update cache_blobs set refs = cache_blobs.refs + w.count
-     from (select sha256, count(*) as count from ${lists.blobs} l group by sha256) w
-     where cache_blobs.namespace = ? and cache_blobs.sha256 = w.sha256`,
-    [needs, namespace.id],
+    `update cache_blobs set refs = refs + 1 where namespace = ? and sha256 in (select sha256 from ${lists.blobs} l)`,
+    [namespace.id, needs],
   );
   namespace.entries += 1;
 }
@@ -135,10 +133,9 @@ export async function insertEntry(transaction: Transaction, namespace: HeldNames
 /** Its blobs stay, and are counted as used by one name less. */
 export async function deleteEntry(transaction: Transaction, namespace: HeldNamespace, id: number): Promise<void> {
   await transaction.rows(
-    `update cache_blobs set refs = cache_blobs.refs - w.count
-     from (select sha256, count(*) as count from cache_references where entry = ? group by sha256) w
-     where cache_blobs.namespace = ? and cache_blobs.sha256 = w.sha256`,
-    [id, namespace.id],
+    `update cache_blobs set refs = refs - 1
+     where namespace = ? and sha256 in (select sha256 from cache_references where entry = ?)`,
+    [namespace.id, id],
   );
   await transaction.rows('delete from cache_references where entry = ?', [id]);
   const gone = await transaction.rows('delete from cache_entries where id = ? returning id', [id]);

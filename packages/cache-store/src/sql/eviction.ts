@@ -149,7 +149,8 @@ async function takeEntry(
     removed.names.push({ namespace: namespace.name, kind: kind as CacheEntryKind, key });
   }
   const free = await transaction.rows(
-    `select sha256 from cache_blobs where namespace = ? and refs = 0 and used <= ? and lease_until <= ?
+    // The plus keeps SQLite from going through all that is free: these few are found by their names.
+    `select sha256 from cache_blobs where namespace = ? and +refs = 0 and +used <= ? and lease_until <= ?
        and sha256 in ${transaction.lists.texts}`,
     [namespace.id, used, transaction.now, JSON.stringify(needs.map(([sha256]) => sha256))],
   );

@@ -179,7 +179,7 @@ async function recount(transaction: Transaction, namespace: HeldNamespace, repai
   const real = { bytes: Number(blobs?.[0]), blobs: Number(blobs?.[1]), entries: Number(entries?.[0]) };
   const isSame = real.bytes === namespace.bytes && real.blobs === namespace.blobs && real.entries === namespace.entries;
   const references =
-    '(select count(*) from cache_references r where r.sha256 = cache_blobs.sha256 and r.namespace = cache_blobs.namespace)';
+    '(select count(distinct r.entry) from cache_references r where r.sha256 = cache_blobs.sha256 and r.namespace = cache_blobs.namespace)';
   const [wrong] = await transaction.rows(
     `select count(*) from cache_blobs where namespace = ? and refs <> ${references}`,
     [namespace.id],

@@ -10,6 +10,7 @@ const changes: readonly { readonly made: string; readonly statements: readonly s
     statements: [
       `create table cache_namespaces (id ID, name TEXT not null unique, sequence bigint not null default 0,
         bytes bigint not null default 0, blobs bigint not null default 0, entries bigint not null default 0)`,
+      // refs: how many names of the namespace need it.
       `create table cache_blobs (namespace bigint not null, sha256 TEXT not null, size bigint not null, used bigint not null,
         lease_until bigint not null, refs bigint not null, primary key (namespace, sha256))`,
       'create index cache_blobs_free on cache_blobs (namespace, used) where refs = 0',
