@@ -1,3 +1,4 @@
+import { isWaybillError } from '@waybill/contracts';
 import type { Database, StatementRunner } from '@waybill/database';
 import { CacheStoreError, closedError } from '../errors.js';
 import type { Lists } from './lists.js';
@@ -106,8 +107,7 @@ export class WriteQueue {
       const outcomes = await this.#commit(batch.map(({ operation }) => operation));
       for (const [at, outcome] of outcomes.entries()) settle(batch[at], outcome);
     } catch (error) {
-      const [first] = batch;
-      if (batch.length === 1) return first?.reject(error);
+      if (batch.length === 1 || isEverybodys(error)) return rejectAll(batch, error);
       // One of them may be to blame; the others must not suffer for it.
       for (const waiting of batch) await this.#together([waiting]);
     }
@@ -145,6 +145,15 @@ async function outcomeOf(operation: WriteOperation<unknown>, transaction: Transa
 /** Ours say what may not be; anything else, the database's errors first of all, has to end the transaction. */
 function isRefusal(error: unknown): boolean {
   return error instanceof CacheStoreError;
+}
+
+/** Trying each alone would only let them wait for the same answer one after the other. */
+function isEverybodys(error: unknown): boolean {
+  return isWaybillError(error) && /^STORE_(UNAVAILABLE|FULL|CLOSED)$/.test(error.code);
+}
+
+function rejectAll(batch: readonly Waiting[], error: unknown): void {
+  for (const { reject } of batch) reject(error);
 }
 
 function settle(waiting: Waiting | undefined, outcome: Outcome): void {
