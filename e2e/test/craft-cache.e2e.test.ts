@@ -180,6 +180,26 @@ describe('what a cache is asked for', () => {
     expect(await second.project.sha256(artifact)).toBe(await first.project.sha256(artifact));
   });
 
+  it('lies where no build sees it, also where a build could look', async () => {
+    const user = await scene.user();
+    const look = (more: string) => ({
+      'craft.yaml': craftYaml({
+        app: {
+          plugin: 'nil',
+          'override-build': `ls -A "$CRAFT_PROJECT_DIR/kept" > "$CRAFT_PART_INSTALL/seen"; echo ${more} >> "$CRAFT_PART_INSTALL/seen"`,
+        },
+      }),
+    });
+    const project = await user.project(look('one'));
+    await writeFile(user.at('config/waybill/craft.yaml'), JSON.stringify({ cache: { directory: project.at('kept') } }));
+    const cache = await cacheHome();
+    await packAgain(user, project, cache);
+    expect(await readdir(project.at('kept'))).not.toEqual([]);
+    await project.write(look('two'));
+    await packAgain(user, project, cache);
+    expect(await project.read('prime/seen')).toBe('two\n');
+  });
+
   it('may be on a server that is down: one warning, and the build goes on', async () => {
     const cache = await cacheHome();
     const user = await scene.user();

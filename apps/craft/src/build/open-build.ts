@@ -23,6 +23,8 @@ export interface BuildOptions {
   readonly item: BuildItem;
   readonly kind: 'bubblewrap' | 'host';
   readonly session: BuildSession | undefined;
+  /** Directories that the build must not see, beside those of its session. */
+  readonly hide?: readonly string[] | undefined;
   readonly env: Readonly<NodeJS.ProcessEnv>;
   readonly progress: Progress;
   readonly signal: AbortSignal;

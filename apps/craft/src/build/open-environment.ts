@@ -39,6 +39,8 @@ export interface EnvironmentOptions {
   /** Local directories that git fetches from. */
   readonly repositories: readonly string[];
   readonly session: BuildSession | undefined;
+  /** Directories that the build must not see, beside those of its session. */
+  readonly hide?: readonly string[] | undefined;
   readonly env: Readonly<NodeJS.ProcessEnv>;
   readonly onTraffic: (traffic: { readonly requests: number; readonly bytes: number }) => void;
 }
@@ -61,7 +63,7 @@ export async function openEnvironment(options: EnvironmentOptions): Promise<Open
           sessionProxyUrl,
           writable: layout.writable,
           readable: [layout.project, ...options.repositories, ...user.readable, ...tools.readable],
-          hide: session?.hide ?? [],
+          hide: [...(session?.hide ?? []), ...(options.hide ?? [])],
           onTraffic,
         });
   try {

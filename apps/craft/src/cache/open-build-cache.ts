@@ -1,4 +1,5 @@
-import { join } from 'node:path';
+import { realpath } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { type Cache, openCache, type RemoteSettings, remoteName, remotesFor } from '@waybill/cache-client';
 import type { Logger, Project } from '@waybill/contracts';
 import type { Progress } from '../output/progress.js';
@@ -21,6 +22,8 @@ export interface CacheChoice {
 /** A cache as this user has configured it. */
 export interface ConfiguredCache {
   readonly cache: Cache;
+  /** The local cache's directory. Builds must not see it: what they took from there would be in no record. */
+  readonly directory: string;
   readonly remotes: readonly RemoteSettings[];
   readonly rules: AcceptRules;
   readonly push: PushRule;
@@ -47,9 +50,10 @@ export async function openConfiguredCache(choice: CacheChoice): Promise<Configur
     >,
     recommended: await readRecommendation(choice.projectDirectory),
   });
+  const local = resolve(directory, user?.cache?.directory ?? cacheDirectory(choice.env));
   const cache = await openCache({
     local: {
-      dir: user?.cache?.directory ?? cacheDirectory(choice.env),
+      dir: local,
       quotaBytes: user?.cache?.quota ?? defaultQuotaBytes,
     },
     remotes,
@@ -57,7 +61,13 @@ export async function openConfiguredCache(choice: CacheChoice): Promise<Configur
     client: `craft/${version}`,
   });
   choice.progress.debug(`caches: local${remotes.map((remote) => `, ${remoteName(remote)}`).join('')}`);
-  return { cache, remotes, rules: user?.cache?.accept ?? {}, push: user?.cache?.push ?? 'always' };
+  return {
+    cache,
+    directory: await realpath(local).catch(() => local),
+    remotes,
+    rules: user?.cache?.accept ?? {},
+    push: user?.cache?.push ?? 'always',
+  };
 }
 
 /** Where the local cache of this user lies. */

@@ -57,7 +57,7 @@ export async function packItem(command: CommandContext, options: PackItemOptions
     }
   };
   await attempt(() =>
-    withBuild({ ...command, item: options.item, kind: options.kind, session, ...clockOf(options) }, async (bare) => {
+    withBuild({ ...command, ...buildOf(options), session }, async (bare) => {
       const cache = options.cache && openPartCache(bare, { ...options.cache, session: session?.policy ?? 'none' });
       const context = { ...bare, cache };
       await attempt(() => build(context));
@@ -218,6 +218,6 @@ function resultOf({ artifact, errors }: Outcome): PackedItem['result'] {
   return first instanceof CraftError && first.code === 'CRAFT_REFUSED' ? 'refused' : artifact ? 'packed' : 'failed';
 }
 
-function clockOf({ clock }: PackItemOptions): { clock?: Clock } {
-  return clock ? { clock } : {};
+function buildOf({ item, kind, cache, clock }: PackItemOptions) {
+  return { item, kind, hide: cache ? [cache.directory] : [], ...(clock ? { clock } : {}) };
 }
