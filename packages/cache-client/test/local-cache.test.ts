@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import {
   chmod,
   lstat,
@@ -160,6 +161,25 @@ describe('local cache', () => {
     const bytes = await Promise.all((await contentFiles(dir.path)).map(async (file) => (await lstat(file)).size));
     expect(bytes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(70_000);
     for (const part of left) expect(await cache.pull(names.find((one) => one.part === part) as never)).toBeDefined();
+  });
+
+  it('keeps to the quota also when whoever collected before was killed', async () => {
+    await using dir = await temporaryDirectory();
+    const gone = spawnSync(process.execPath, ['-e', '0']).pid;
+    const cache = await opened(dir.path, { quotaBytes: 30_000, leaseMs: 0 });
+    await writeFile(join(dir.path, 'cache/collect.lock'), String(gone));
+    for (const part of ['a', 'b', 'c']) {
+      const tree = await writeTree(join(dir.path, part), { blob: Buffer.alloc(20_000, part) });
+      await cache.store({ names: namesOf(part), trees: { install: tree }, builtBy: 't', createdAt: new Date() });
+    }
+    expect((await cache.list('demo/')).length).toBeLessThan(3);
+    expect(await readdir(join(dir.path, 'cache'))).not.toContain('collect.lock');
+
+    // One that is held is left alone.
+    await writeFile(join(dir.path, 'cache/collect.lock'), String(process.pid));
+    const tree = await writeTree(join(dir.path, 'd'), { blob: Buffer.alloc(60_000, 'd') });
+    await cache.store({ names: namesOf('d'), trees: { install: tree }, builtBy: 't', createdAt: new Date() });
+    expect(await readdir(join(dir.path, 'cache'))).toContain('collect.lock');
   });
 
   it('lets two of itself write and collect at once', async () => {

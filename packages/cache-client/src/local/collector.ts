@@ -1,4 +1,4 @@
-import { open, readdir, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { referencesOf } from '../artifact/manifest.js';
 import { listContent } from './content.js';
@@ -93,10 +93,9 @@ async function sweepTemporary(folder: string): Promise<void> {
 
 /** One process at a time; the others go on without. */
 async function withLock(path: string, work: () => Promise<void>): Promise<void> {
-  const held = await ifThere(stat(path));
-  if (held && Date.now() - held.mtimeMs > lockLivesMs) await rm(path, { force: true });
+  await removeForgottenLock(path);
   try {
-    await (await open(path, 'wx', 0o600)).close();
+    await writeFile(path, String(process.pid), { flag: 'wx', mode: 0o600 });
   } catch (error) {
     if (systemCode(error) === 'EEXIST') return;
     throw error;
@@ -105,5 +104,23 @@ async function withLock(path: string, work: () => Promise<void>): Promise<void> 
     await work();
   } finally {
     await rm(path, { force: true });
+  }
+}
+
+/** A lock of a process that is gone, or of one that has had it for too long. Two that collect at once do no harm. */
+async function removeForgottenLock(path: string): Promise<void> {
+  const held = await ifThere(stat(path));
+  if (!held) return;
+  const pid = Number(await ifThere(readFile(path, 'utf8')));
+  const isOver = Date.now() - held.mtimeMs > lockLivesMs || (Number.isInteger(pid) && pid > 0 && !isRunning(pid));
+  if (isOver) await rm(path, { force: true });
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return systemCode(error) !== 'ESRCH';
   }
 }
