@@ -80,7 +80,7 @@ async function loseBlob(server: CacheServer, sha256: string): Promise<void> {
   for (const file of found) await rm(join(file.parentPath, file.name));
 }
 
-describe.each(generations)('$name and the built server', (generation) => {
+describe.each(generations)('$name and the built server', { timeout: 900_000 }, (generation) => {
   it('pushes, pulls elsewhere, and builds again what the server lost', async (context) => {
     needProgram(context, generation);
     const server = keepForTest(await startCacheServer({ anonymous: 'write' }));

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createGrpcScene, type GrpcScene } from './grpc-scene.js';
 import { createLosingStore } from './losing-store.js';
-import { type ClientPlace, createClientPlace, findClient } from './real-client.js';
+import { type ClientPlace, createClientPlace, findClient, patience } from './real-client.js';
 
 const bazel = findClient('bazel');
 
@@ -39,7 +39,7 @@ afterAll(async () => {
   await open[Symbol.asyncDispose]();
   await readable[Symbol.asyncDispose]();
   await place[Symbol.asyncDispose]();
-});
+}, patience.timeout);
 
 function run(base: string, args: readonly string[]) {
   return place.run(
@@ -72,7 +72,7 @@ async function build(base: string, { port }: GrpcScene, ...more: string[]) {
   return { code, output, isHit: /1 remote cache hit/.test(output) };
 }
 
-describe.skipIf(!bazel)('Bazel 2.1 over gRPC', () => {
+describe.skipIf(!bazel)('Bazel 2.1 over gRPC', patience, () => {
   it('stores what it built', async () => {
     const built = await build('first', open);
     expect(built.code, built.output).toBe(0);

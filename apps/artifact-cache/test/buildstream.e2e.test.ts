@@ -1,9 +1,9 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { noise } from './blobs.js';
 import { certificateDigest, makeCertificate } from './certificates.js';
 import { createGrpcScene, type GrpcScene, type SceneOptions } from './grpc-scene.js';
 import { createLosingStore } from './losing-store.js';
-import { type ClientPlace, createClientPlace, findClient } from './real-client.js';
+import { type ClientPlace, createClientPlace, findClient, patience } from './real-client.js';
 
 interface Server {
   readonly url: string;
@@ -88,7 +88,11 @@ async function build(generation: Generation, made: ClientPlace, { home, server }
 const names = async (scene: GrpcScene, namespace = 'main') =>
   (await scene.store.namespace(namespace).list({ limit: 100 })).map(({ kind, key }) => `${kind} ${key}`);
 
-describe.each(generations.filter(({ program }) => program))('$name', (generation) => {
+describe.each(generations)('$name', patience, (generation) => {
+  beforeEach((context) => {
+    if (!generation.program) context.skip(`${generation.name} is not installed`);
+  });
+
   it('pushes what it built, and the next one pulls it', async () => {
     const made = await createProject(generation);
     const { port, store } = await startScene({ anonymous: 'write' });
@@ -153,7 +157,7 @@ describe.each(generations.filter(({ program }) => program))('$name', (generation
 });
 
 const [, second] = generations;
-describe.skipIf(!second.program)('BuildStream 2 over TLS', () => {
+describe.skipIf(!second.program)('BuildStream 2 over TLS', patience, () => {
   it('shows a token, in an instance of its own; a wrong one leaves it without the cache', async () => {
     const made = await createProject(second);
     const { ca, tls } = await makeCertificates(made);

@@ -2,7 +2,7 @@ import { runProgram } from '@waybill/testkit';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createGrpcScene, type GrpcScene, type SceneOptions } from './grpc-scene.js';
 import { createLosingStore } from './losing-store.js';
-import { type ClientPlace, createClientPlace, findClient } from './real-client.js';
+import { type ClientPlace, createClientPlace, findClient, patience } from './real-client.js';
 
 const moon = findClient('moon');
 
@@ -62,7 +62,7 @@ async function start(options: SceneOptions) {
 const results = async (scene: GrpcScene) =>
   (await scene.store.namespace('team/moon').list({ kind: 'action', limit: 10 })).length;
 
-describe.skipIf(!moon)('moon over gRPC', () => {
+describe.skipIf(!moon)('moon over gRPC', patience, () => {
   it('takes from the cache what another clone built, with a token, compressed, in an instance of two segments', async () => {
     const { clone, scene } = await start({});
     const first = await clone('first');

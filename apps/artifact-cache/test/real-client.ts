@@ -25,6 +25,9 @@ export function findClient(name: keyof typeof places): string | undefined {
   return found;
 }
 
+/** For tests that start programs many times over: the machine may be busy with other lanes. */
+export const patience = { timeout: 900_000 };
+
 /** A project and the homes of the people who build it. */
 export interface ClientPlace extends AsyncDisposable {
   at(...names: string[]): string;
