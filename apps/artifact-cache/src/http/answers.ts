@@ -1,7 +1,8 @@
 import { CacheStoreError, type CacheStoreErrorCode } from '@waybill/cache-store';
-import { type CacheError, isWaybillError, type Logger, redactText } from '@waybill/contracts';
+import { type CacheError, isWaybillError, redactText } from '@waybill/contracts';
 import type { FastifyError, FastifyInstance } from 'fastify';
 import { AccessError, ArtifactCacheError, type ArtifactCacheErrorCode } from '../errors.js';
+import type { Serving } from '../serving/serving.js';
 
 const statuses: Readonly<Record<CacheStoreErrorCode, number>> = {
   CACHE_NAMESPACE_UNKNOWN: 404,
@@ -50,7 +51,7 @@ export function errorDocument(error: unknown): CacheError {
 }
 
 /** Answers errors as JSON. Protocols with rules of their own set another handler in their scope. */
-export function addErrorAnswers(app: FastifyInstance, log: Logger): void {
+export function addErrorAnswers(app: FastifyInstance, { log, metrics }: Pick<Serving, 'log' | 'metrics'>): void {
   app.setNotFoundHandler((_request, reply) =>
     reply.code(404).send({ error: 'NOT_FOUND', message: 'there is nothing at this address' }),
   );
@@ -63,13 +64,20 @@ export function addErrorAnswers(app: FastifyInstance, log: Logger): void {
     } else if (status === undefined) {
       log.error({ error, method: request.method, route: request.routeOptions.url }, 'a request failed');
     }
+    const document = errorDocument(error);
+    if (status !== undefined) metrics.refused('native', document.error);
     // Without it browsers and some clients never ask for a password. Bearer would make Turborepo open a login page.
     if (status === 401) reply.header('www-authenticate', 'Basic realm="artifact-cache"');
     return reply
-      .code(status ?? 500)
+      .code(status ?? (isUnavailable(error) ? 503 : 500))
       .type('application/json; charset=utf-8')
-      .send(errorDocument(error));
+      .send(document);
   });
+}
+
+/** The index or the bytes cannot be reached now: worth another try, which clients do after 503. */
+function isUnavailable(error: unknown): boolean {
+  return isWaybillError(error) && (error.code === 'STORE_UNAVAILABLE' || error.code === 'BLOB_STORAGE_FAILED');
 }
 
 function isGone(error: unknown): boolean {

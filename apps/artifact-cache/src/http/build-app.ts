@@ -19,7 +19,7 @@ export async function buildApp(serving: Serving): Promise<FastifyInstance> {
     routerOptions: { maxParamLength },
     return503OnClosing: false,
   });
-  addErrorAnswers(app, serving.log);
+  addErrorAnswers(app, serving);
   await addOpenApi(app);
   addProbes(app, serving);
   for (const register of protocols) {

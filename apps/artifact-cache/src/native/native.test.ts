@@ -133,6 +133,18 @@ describe('entries', () => {
     expect((await scene.call({ method: 'DELETE', url })).statusCode).toBe(403);
     const audit = await scene.serving.store.audit({ limit: 1 });
     expect(audit).toMatchObject([{ action: 'refuse', writer: { principal: 'writer' } }]);
+    const pin = (pinned: unknown) => {
+      const payload = Buffer.from(JSON.stringify({ pinned }));
+      return scene.call({ method: 'PUT', url: url.replace('/entries/', '/pins/'), payload, as: 'admin' });
+    };
+    expect((await pin(true)).json()).toEqual({ pinned: true });
+    expect((await scene.call({ url })).json()).toMatchObject({ pinned: true });
+    expect((await pin('yes')).statusCode).toBe(400);
+    expect((await scene.call({ method: 'DELETE', url, as: 'admin' })).statusCode).toBe(204);
+    expect((await scene.call({ method: 'DELETE', url, as: 'admin' })).statusCode).toBe(404);
+    expect((await pin(false)).statusCode).toBe(404);
+    const { records } = (await scene.call({ url: `${main}/audit?limit=3`, as: 'admin' })).json();
+    expect(records.map((record: { action: string }) => record.action)).toEqual(['remove', 'pin', 'refuse']);
   });
 });
 
@@ -221,6 +233,10 @@ describe('what watches the server', () => {
     await scene.call({ url: `${main}/blobs/${sha256}` });
     const { body } = await scene.call({ url: '/metrics' });
     expect(body).toContain('artifact_cache_lookups_total{protocol="native",namespace="main",result="hit"} 1');
+    expect((await scene.call({ url: `${main}/blobs/${sha256}`, as: undefined })).statusCode).toBe(401);
+    expect((await scene.call({ url: '/metrics' })).body).toContain(
+      'artifact_cache_refusals_total{protocol="native",code="UNAUTHENTICATED"} 1',
+    );
     const { paths } = (await scene.call({ url: '/openapi.json' })).json();
     expect(Object.keys(paths)).toContain('/v1/namespaces/{namespace}/entries/{name}');
     expect(Object.keys(paths)).toHaveLength(11);
