@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type AptPackage,
@@ -151,7 +151,10 @@ describe('package index differences', () => {
   it('are refused with a reason, and apt takes the whole index instead', async () => {
     const root = dir.at('moving');
     const from = keep(await startAptUpstream({ dir: root }));
-    await buildAptRepository({ dir: root, key, packages: [tiny('1.0')], date: new Date(Date.now() - 60_000) });
+    const earlier = new Date(Date.now() - 60_000);
+    await buildAptRepository({ dir: root, key, packages: [tiny('1.0')], date: earlier });
+    // Last-Modified counts seconds: what is built within one of them would be current for apt.
+    for (const name of await readdir(root, { recursive: true })) await utimes(join(root, name), earlier, earlier);
     const session = await openSession(from.url, ['stable']);
     const apt = await sandbox(session, [`deb ${from.url} stable main`]);
     expect(await apt.aptGet(...update)).toMatchObject({ code: 0 });
