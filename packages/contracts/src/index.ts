@@ -28,5 +28,6 @@ export * from './purl.js';
 export * from './redact.js';
 export * from './report.js';
 export * from './session-store.js';
+export * from './slashes.js';
 export * from './snap-config.js';
 export * from './tls.js';

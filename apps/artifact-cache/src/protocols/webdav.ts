@@ -6,7 +6,7 @@ import type { CacheNamespace } from '@waybill/cache-store';
  * @param url as it was asked, for `href`
  */
 export async function propertiesOf(namespace: CacheNamespace, key: string, url: string): Promise<string | undefined> {
-  const href = url.replace(/[?#].*$/s, '');
+  const [href = ''] = url.split(/[?#]/, 1);
   if (key === '' || key.endsWith('/')) return multistatus(href, '<D:resourcetype><D:collection/></D:resourcetype>');
   const entry = await namespace.lookup('kv', [key]);
   if (!entry) return undefined;

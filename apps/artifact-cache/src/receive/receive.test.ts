@@ -7,12 +7,12 @@ import { type CacheStore, createMemoryCacheStore } from '@waybill/cache-store';
 import { encodeReceiveFrame, type ReceiveFrameType, readReceiveFrames } from '@waybill/contracts';
 import { describe, expect, it } from 'vitest';
 import { createServing } from '../serving/create-serving.js';
+import { sshFingerprint } from '../serving/ssh-key.js';
 import { askedNamespace, findRepository } from './asked-namespace.js';
 import { type ReceiveOptions, receive } from './receive.js';
-import { fingerprintOf } from './who-pushes.js';
 
 const key = 'AAAAC3NzaC1lZDI1NTE5AAAAIEr2v3pQ6Qy6N0oWm8bJ3Z0iUuZ8pYV3vWm0C4y5d9kF';
-const print = fingerprintOf(key);
+const print = sshFingerprint(Buffer.from(key, 'base64'));
 
 interface Sent {
   readonly type: ReceiveFrameType;

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { CachePrincipal, CacheStore } from '@waybill/cache-store';
 import type { Caller } from '../serving/serving.js';
+import { sshFingerprint } from '../serving/ssh-key.js';
 import { ReceiveError } from './receive-error.js';
 
 /** What says who is at the other end. */
@@ -50,13 +50,9 @@ export async function whoPushes(store: CacheStore, clues: PusherClues): Promise<
 /** Fingerprints of the keys that a log-in was done with: lines `publickey <type> <base64>` of the file that sshd names. */
 async function printsOfLogin(file: string | undefined): Promise<string[]> {
   const text = file === undefined ? '' : await readFile(file, 'utf8').catch(() => '');
-  return [...text.matchAll(/^publickey \S+ ([A-Za-z0-9+/]+=*)$/gm)].map((match) => fingerprintOf(match[1] as string));
-}
-
-/** `SHA256:…` of a public key's base64, as OpenSSH prints it. */
-export function fingerprintOf(base64: string): string {
-  const digest = createHash('sha256').update(Buffer.from(base64, 'base64')).digest('base64');
-  return `SHA256:${digest.replace(/=+$/, '')}`;
+  return [...text.matchAll(/^publickey \S+ ([A-Za-z0-9+/]+=*)$/gm)].map((match) =>
+    sshFingerprint(Buffer.from(match[1] as string, 'base64')),
+  );
 }
 
 function unknown({ principal, key }: PusherClues): ReceiveError {

@@ -14,6 +14,11 @@ export interface SshKey {
   readonly publicKey: string;
 }
 
+/** `SHA256:…` of a public key, as OpenSSH prints it: base64 without its padding. */
+export function sshFingerprint(key: Uint8Array): string {
+  return `SHA256:${createHash('sha256').update(key).digest('base64').slice(0, 43)}`;
+}
+
 /**
  * Reads the one line of a `.pub` file. Options before the key are refused: they would say what sshd lets its owner do.
  * @throws ArtifactCacheError SERVER_KEY_INVALID
@@ -29,8 +34,7 @@ export function parseSshKey(text: string): SshKey {
   if (!isWhole || blob.toString('latin1', 4, 4 + type.length) !== type || blob.toString('base64') !== base64) {
     throw invalid(`the ${type} key is damaged`);
   }
-  const digest = createHash('sha256').update(blob).digest('base64').replace(/=+$/, '');
-  return { fingerprint: `SHA256:${digest}`, publicKey: `${type} ${base64}` };
+  return { fingerprint: sshFingerprint(blob), publicKey: `${type} ${base64}` };
 }
 
 /** The line of `authorized_keys` that lets a principal push and nothing else; undefined for one without an ssh key. */

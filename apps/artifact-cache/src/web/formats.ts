@@ -9,7 +9,10 @@ export function formatBytes(bytes: number): string {
 
 /** `12 345`. */
 export function formatCount(count: number): string {
-  return String(count).replace(/\B(?=(\d{3})+$)/g, '\u202f');
+  const digits = String(count);
+  const groups: string[] = [];
+  for (let end = digits.length; end > 0; end -= 3) groups.unshift(digits.slice(Math.max(0, end - 3), end));
+  return groups.join('\u202f');
 }
 
 /** `3 min ago`, of what is not in the future. */

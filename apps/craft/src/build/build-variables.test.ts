@@ -54,13 +54,14 @@ describe('userSettings', () => {
     await writeFile(join(dir, '.npmrc'), '');
     const npmrc = join(dir, '.npmrc');
     expect(userSettings({ HOME: dir })).toEqual({ readable: [npmrc], env: { npm_config_userconfig: npmrc } });
-    expect(userSettings({ HOME: '/nonexistent', GIT_CONFIG_GLOBAL: npmrc })).toEqual({
+    const missing = join(dir, 'missing');
+    expect(userSettings({ HOME: missing, GIT_CONFIG_GLOBAL: npmrc })).toEqual({
       readable: [npmrc],
       env: { GIT_CONFIG_GLOBAL: npmrc },
     });
     expect(userSettings({})).toEqual({ readable: [], env: {} });
     // What a variable names must be seen inside, or every TLS connection of the build fails.
-    expect(userSettings({ GIT_SSL_CAINFO: npmrc, SSL_CERT_DIR: dir, NODE_EXTRA_CA_CERTS: '/nonexistent' })).toEqual({
+    expect(userSettings({ GIT_SSL_CAINFO: npmrc, SSL_CERT_DIR: dir, NODE_EXTRA_CA_CERTS: missing })).toEqual({
       readable: [npmrc, dir],
       env: {},
     });

@@ -53,7 +53,9 @@ export function createBuildTools(context: LifecycleContext): BuildTools {
   return {
     tools: (plugin) => table(toolsOfPlugins[plugin], (tool) => once(`tool ${tool}`, () => version(tool))),
     packages: (names) =>
-      table(names, (name) => once(`package ${name}`, async () => (await installed(name.replace(/=.*$/, '')))?.trim())),
+      table(names, (name) =>
+        once(`package ${name}`, async () => (await installed(name.split('=', 1)[0] ?? name))?.trim()),
+      ),
   };
 }
 

@@ -72,7 +72,7 @@ function gitSource(context: PartContext, commit: string): Record<string, string>
 
 /** A file that is not unpacked keeps its name, so the name is part of what it is. */
 function fileSource(context: PartContext, type: string, digest: string): Record<string, string> {
-  const name = basename(context.part.source?.replace(/[?#].*$/, '') ?? '');
+  const name = basename(context.part.source?.split(/[?#]/, 1)[0] ?? '');
   return { type, digest, ...(type === 'file' ? { name } : {}) };
 }
 

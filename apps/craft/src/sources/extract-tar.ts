@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { withoutTrailingSlashes } from '@waybill/contracts';
 import { Parser, type ReadEntry } from 'tar';
 import { CraftError } from '../errors.js';
 import { createTreeWriter, setModified, type TreeWriter } from '../files/tree-writer.js';
 import { createMeter, type ExtractLimits, type ExtractMeter } from './extract-limits.js';
 import { type AbsoluteLinks, checkLinkTarget } from './link-target.js';
-import { withoutTrailingSlashes } from './trailing-slashes.js';
 
 /** How a tar stream is unpacked. */
 export interface ExtractTarOptions {

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { withoutTrailingSlashes } from '@waybill/contracts';
 import { type Entry, open as openZip, type ZipFile } from 'yauzl';
 import { CraftError } from '../errors.js';
 import { checkInside, createTreeWriter, setModified, type TreeWriter } from '../files/tree-writer.js';
 import { createMeter, type ExtractLimits, type ExtractMeter } from './extract-limits.js';
 import { checkLinkTarget } from './link-target.js';
-import { withoutTrailingSlashes } from './trailing-slashes.js';
 
 const maxLinkBytes = 4_096;
 

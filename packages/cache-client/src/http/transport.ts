@@ -2,6 +2,7 @@ import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import https from 'node:https';
 import { isIP } from 'node:net';
 import { Readable } from 'node:stream';
+import { withoutTrailingSlashes } from '@waybill/contracts';
 import { CacheClientError } from '../errors.js';
 import type { RemoteAuth } from '../remotes/settings.js';
 import { readSecret, readTlsFiles } from './tls-files.js';
@@ -53,7 +54,7 @@ export async function openTransport(options: TransportOptions): Promise<HttpTran
   const agent = isSecure
     ? new https.Agent({ ...pool, ...(await readTlsFiles(auth)), minVersion: 'TLSv1.2' })
     : new http.Agent(pool);
-  const base = url.pathname.replace(/\/+$/, '');
+  const base = withoutTrailingSlashes(url.pathname);
   return {
     async request({ method, path, headers, body, signal }) {
       signal?.throwIfAborted();

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { withoutOuterSlashes } from '@waybill/contracts';
 import { CacheClientError } from '../errors.js';
 import type { ArtifactsConfig, CacheServerConfig, ProjectCaches } from './config.js';
 import { type RemoteAuth, type RemoteEndpoint, type RemoteSettings, remoteName } from './settings.js';
@@ -65,14 +66,14 @@ function pushEndpoint(text: string, port: number | undefined, otherwise: string 
   const scp = /^([^@/]+)@([^:/]+):(.*)$/.exec(text);
   const url = new URL(scp ? `ssh://${scp[1]}@${scp[2]}/${(scp[3] ?? '').replace(/^\/+/, '')}` : text);
   if (port !== undefined) url.port = String(port);
-  const path = url.pathname.replace(/^\/+|\/+$/g, '');
+  const path = withoutOuterSlashes(url.pathname);
   return endpoint(url, path === '' ? otherwise : undefined, 'push-url');
 }
 
 /** With a name the URL's path is where the server begins; without one the path is the name. */
 function endpoint(url: URL, name: string | undefined, place: string): RemoteEndpoint {
   if (name !== undefined) return { url, namespace: name };
-  const namespace = decodeURIComponent(url.pathname).replace(/^\/+|\/+$/g, '');
+  const namespace = withoutOuterSlashes(decodeURIComponent(url.pathname));
   if (namespace === '') {
     throw new CacheClientError('CACHE_CONFIG_INVALID', `${place} names no namespace`, {
       hint: `add it as path, such as ${url.protocol}//${url.host}/main, or as instance-name`,

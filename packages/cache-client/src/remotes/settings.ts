@@ -1,3 +1,5 @@
+import { withoutTrailingSlashes } from '@waybill/contracts';
+
 /** A name space of a server. */
 export interface RemoteEndpoint {
   /** `https:`, `http:` or `ssh:`; its path, if any, stands before the server's own paths. */
@@ -29,6 +31,6 @@ export function remoteName({ pull, push }: RemoteSettings): string {
   const endpoint = pull ?? push;
   if (!endpoint) return '(no remote)';
   const { url, namespace } = endpoint;
-  const path = url.pathname.replace(/\/+$/, '');
+  const path = withoutTrailingSlashes(url.pathname);
   return `${url.protocol}//${url.host}${path}/${namespace}`;
 }
