@@ -186,6 +186,11 @@ export interface NamespaceRules {
   /** Entries that nobody used for so long are removed. */
   readonly unusedMs?: number | undefined;
   readonly readOnly?: boolean | undefined;
+  /**
+   * Whether `/ac` takes any bytes, as names of kind `raw`, instead of action results whose blobs are all there: for clients that
+   * keep something else under Bazel's addresses. Default false.
+   */
+  readonly rawActions?: boolean | undefined;
 }
 
 /** What writers did, newest last. */

@@ -53,6 +53,7 @@ function rulesOf(config: NamespaceConfig): NamespaceRules {
     readsThrough: config['reads-through'],
     unusedMs: config['unused-for'],
     readOnly: config['read-only'],
+    rawActions: config['raw-actions'],
   };
 }
 

@@ -49,6 +49,7 @@ const namespaceSchema = z.strictObject({
   'reads-through': z.string().optional(),
   'unused-for': durationSchema.optional(),
   'read-only': z.boolean().optional(),
+  'raw-actions': z.boolean().optional(),
   public: z.boolean().optional(),
 });
 

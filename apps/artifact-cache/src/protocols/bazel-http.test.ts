@@ -233,3 +233,25 @@ describe('who may', () => {
     expect((await scene.call({ url })).statusCode).toBeOneOf([400, 404]);
   });
 });
+
+describe('a namespace whose actions are raw', () => {
+  const manifest = Buffer.from('ccac: no action result');
+
+  it('keeps any bytes under ac/, ever the latest, and shows them to no one who wants results', async () => {
+    const raw = await createHttpScene({ rules: (space) => (space === 'cc' ? { rawActions: true } : {}) });
+    try {
+      const at = (space: string) => `/${space}/ac/${action}`;
+      expect((await raw.call({ url: at('cc') })).statusCode).toBe(404);
+      for (const payload of [manifest, Buffer.from('newer')]) {
+        expect((await raw.call({ method: 'PUT', url: at('cc'), payload })).statusCode).toBe(200);
+        expect((await raw.call({ url: at('cc') })).rawPayload.equals(payload)).toBe(true);
+      }
+      expect((await raw.call({ method: 'PUT', url: at('main'), payload: manifest })).statusCode).toBe(400);
+      expect((await raw.call({ method: 'PUT', url: at('cc'), payload: manifest, as: 'reader' })).statusCode).toBe(403);
+      expect(await raw.serving.store.namespace('cc').lookup('action', [action])).toBeUndefined();
+      expect(await raw.serving.store.namespace('cc').lookup('raw', [action])).toBeDefined();
+    } finally {
+      await raw.close();
+    }
+  });
+});

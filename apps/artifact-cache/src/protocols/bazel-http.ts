@@ -41,7 +41,8 @@ export async function serveBazelHttp(
   const caller = await admit(serving, request, path.namespace, isRead ? 'read' : 'write');
   const namespace = serving.store.namespace(path.namespace);
   const exchange = { serving, request, reply, namespace, hash: path.key, caller };
-  if (path.protocol === 'cas') await (isRead ? readContent(exchange) : writeContent(exchange));
+  if (path.protocol === 'ac' && namespace.rules.rawActions) await (isRead ? readRaw(exchange) : writeRaw(exchange));
+  else if (path.protocol === 'cas') await (isRead ? readContent(exchange) : writeContent(exchange));
   else await (isRead ? readAction(exchange) : writeAction(exchange));
 }
 
@@ -97,6 +98,23 @@ async function writeAction({ serving, request, reply, namespace, hash, caller }:
     throw new RequestError(error.reason === 'missing' ? 409 : 400, error.message);
   }
   serving.metrics.received('bazel-http', namespace.name, bytes.length);
+  await reply.code(200).send();
+}
+
+/** What is not an action result is in a key space of its own: no build that believes results gets to see it. */
+async function readRaw({ serving, request, reply, namespace, hash }: Exchange): Promise<void> {
+  const { metrics } = serving;
+  const entry = await namespace.lookup('raw', [hash]);
+  const sending = { namespace, metrics, protocol: 'bazel-http' } as const;
+  if (entry && (await sendBlob(request, reply, { ...sending, blob: entry.value }))) return;
+  await missed(serving, namespace, reply);
+}
+
+async function writeRaw({ serving, request, reply, namespace, hash, caller }: Exchange): Promise<void> {
+  const writer = writerOfRequest(request, caller);
+  const value = await receiveBody(request, { namespace, writer, maxBytes: serving.limits.maxBlobBytes });
+  serving.metrics.received('bazel-http', namespace.name, value.size);
+  await namespace.publish({ kind: 'raw', keys: [hash], value }, writer);
   await reply.code(200).send();
 }
 
