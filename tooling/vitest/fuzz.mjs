@@ -2,7 +2,7 @@ import { configureGlobal } from 'fast-check';
 
 /**
  * Properties take the same values in every run, so that a change is judged by what it changed; `WAYBILL_FUZZ_SEED` chooses
- * others, and `random` lets each run take its own (`npm run fuzz`).
+ * others, and with `random` each run takes its own.
  */
 const seed = process.env.WAYBILL_FUZZ_SEED ?? '20261120';
 if (seed !== 'random') {
