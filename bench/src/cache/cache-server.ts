@@ -9,6 +9,8 @@ export interface CacheAddress {
 /** A cache that runs on an empty directory of its own. */
 export interface RunningCache extends CacheAddress {
   readonly pid: number;
+  /** Asks in one question which of so many blobs are missing; absent where the server knows no such question. */
+  readonly askMissing?: ((count: number) => Promise<void>) | undefined;
   stop(): Promise<void>;
 }
 

@@ -71,6 +71,7 @@ async function runTurn(server: CacheServer, round: number, place: Place): Promis
         await runSize(running, size, clients, { ...place, values, failures });
       }
     }
+    await runMissing(running, { values, failures });
     values['memory MiB'] = (await readMemory(running.pid)).peakOfAll / 1024 ** 2;
   } finally {
     await running.stop();
@@ -78,6 +79,26 @@ async function runTurn(server: CacheServer, round: number, place: Place): Promis
   }
   return { round, server: server.id, values, failures };
 }
+
+/** Of one client, one question after the other. */
+async function runMissing(
+  { askMissing }: RunningCache,
+  { values, failures }: Pick<Sheet, 'values' | 'failures'>,
+): Promise<void> {
+  if (!askMissing) return;
+  const metric = `which of ${questionSize} are missing ×1`;
+  try {
+    await askMissing(questionSize);
+    const startedMs = performance.now();
+    for (let question = 0; question < questions; question++) await askMissing(questionSize);
+    values[metric] = (questions * 1000) / (performance.now() - startedMs);
+  } catch (cause) {
+    failures[metric] = missingBecause(cause).missing;
+  }
+}
+
+const questionSize = 10_000;
+const questions = 10;
 
 interface Sheet extends Place {
   readonly values: Record<string, number>;

@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { BenchError } from '../bench-error.ts';
 import { freePort } from '../processes/free-port.ts';
 import { runProgram, searchPath } from '../processes/run-program.ts';
 import { startProgram } from '../processes/start-program.ts';
@@ -36,9 +38,24 @@ export function waybillCache(id: string, address: (origin: string) => CacheAddre
         logFile: join(dir, 'log'),
         ports: [port],
       });
-      return { ...running, ...address(`http://127.0.0.1:${port}`) };
+      const origin = `http://127.0.0.1:${port}`;
+      return { ...running, ...address(origin), askMissing: (count) => askMissing(origin, count) };
     },
   };
+}
+
+/** One question of our own protocol about blobs that nobody stored. */
+async function askMissing(origin: string, count: number): Promise<void> {
+  const blobs = Array.from({ length: count }, () => ({ sha256: randomBytes(32).toString('hex'), size: 1024 }));
+  const answer = await fetch(`${origin}/v1/namespaces/bench/missing`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ blobs }),
+  });
+  const { missing } = (await answer.json()) as { missing?: readonly unknown[] };
+  if (missing?.length !== count) {
+    throw new BenchError('BENCH_ANSWER_WRONG', `${missing?.length} of ${count} blobs are said to be missing`);
+  }
 }
 
 export const asBazel = (origin: string): CacheAddress => ({
