@@ -160,7 +160,8 @@ export function createCacheCrowd(options: CacheCrowdOptions): CacheCrowd {
     const unsent = goodOf(randomBytes(40));
     const begun = clock();
     const lie = await api.put(namespace, unsent.sha256, randomBytes(chance.between(1, 60)));
-    note({ what: 'a body of another digest', namespace, begun, answer: lie, allowed: [400, 409, 413, 422] });
+    const refused = [400, 409, 413, 422, ...(evicting.has(namespace) ? full : [])];
+    note({ what: 'a body of another digest', namespace, begun, answer: lie, allowed: refused });
     const asked = clock();
     const read = await api.get(namespace, unsent.sha256);
     note({
