@@ -58,7 +58,10 @@ export function toWriter(principal: unknown, client: unknown, address: unknown):
   };
 }
 
-/** References of entries, in their order, the value left out. */
+/**
+ * References of entries, in their order, the value left out. An entry that is not in the answer is gone: its references go with it, and
+ * outside of a transaction that may be just now.
+ */
 export async function referencesOf(
   runner: StatementRunner,
   lists: Lists,
@@ -67,12 +70,13 @@ export async function referencesOf(
   const found = new Map<number, CacheBlob[]>();
   if (entries.length === 0) return found;
   const rows = await runner.rows(
-    `select entry, sha256, size from cache_references where entry in ${lists.numbers} and place > 0 order by entry, place`,
+    `select entry, place, sha256, size from cache_references where entry in ${lists.numbers} order by entry, place`,
     [JSON.stringify(entries)],
   );
-  for (const [entry, sha256, size] of rows) {
+  for (const [entry, place, sha256, size] of rows) {
     const list = found.get(Number(entry)) ?? [];
-    list.push({ sha256: String(sha256), size: Number(size) });
+    // At place 0 is the value, which every entry has.
+    if (Number(place) > 0) list.push({ sha256: String(sha256), size: Number(size) });
     found.set(Number(entry), list);
   }
   return found;

@@ -20,6 +20,7 @@ export async function lookup(
   for (let attempt = 1; attempt <= attempts; attempt++) {
     const candidate = await findCandidate(context, chain, kind, keys);
     if (!candidate) return undefined;
+    if (candidate === 'replaced') continue;
     const own = chain.slice(chain.indexOf(candidate.entry.namespace));
     if (await isLeased(context, own, candidate)) return candidate.entry;
     const renewed = await context.writes.run({
@@ -36,7 +37,7 @@ async function findCandidate(
   chain: readonly string[],
   kind: CacheEntryKind,
   keys: readonly string[],
-): Promise<StoredEntry | undefined> {
+): Promise<StoredEntry | 'replaced' | undefined> {
   const rows = await database.rows(
     `select ${entryColumns} from cache_entries e join cache_namespaces n on n.id = e.namespace
      where n.name in ${lists.texts} and e.kind = ? and e.key in ${lists.texts} and (e.expires_at is null or e.expires_at > ?)`,
@@ -46,7 +47,9 @@ async function findCandidate(
   const rank = ({ entry }: StoredEntry) => chain.indexOf(entry.namespace) * keys.length + keys.indexOf(entry.key);
   const [first] = found.sort((a, b) => rank(a) - rank(b));
   if (!first) return undefined;
-  const references = (await referencesOf(database, lists, [first.id])).get(first.id) ?? [];
+  const references = (await referencesOf(database, lists, [first.id])).get(first.id);
+  // Between the two questions another may have set the name: half of one entry is none.
+  if (!references) return 'replaced';
   return { ...first, entry: { ...first.entry, references } };
 }
 

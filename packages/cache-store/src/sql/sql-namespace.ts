@@ -28,6 +28,9 @@ import { limitsOf, type Room } from './room.js';
 import { SqlUpload } from './upload.js';
 import type { Transaction } from './write-queue.js';
 
+/** Looks at a list before one that changes under it is given as it is. */
+const attempts = 5;
+
 /** One namespace; it keeps nothing itself, so any number of them may stand for the same one. */
 export class SqlNamespace implements CacheNamespace {
   readonly name: string;
@@ -140,12 +143,21 @@ export class SqlNamespace implements CacheNamespace {
     });
   }
 
-  async list({
+  async list(query: Parameters<CacheNamespace['list']>[0]): Promise<readonly CacheEntry[]> {
+    for (let attempt = 1; ; attempt++) {
+      const { entries, isWhole } = await this.#listOnce(query);
+      // Where names change all the time, one that is being set just now is left out rather than waited for.
+      if (isWhole || attempt === attempts) return entries;
+    }
+  }
+
+  /** @returns whether no name was set or removed between the two questions */
+  async #listOnce({
     kind,
     prefix = '',
     after,
     limit,
-  }: Parameters<CacheNamespace['list']>[0]): Promise<readonly CacheEntry[]> {
+  }: Parameters<CacheNamespace['list']>[0]): Promise<{ entries: readonly CacheEntry[]; isWhole: boolean }> {
     const { database, lists, clock } = this.#context;
     const conditions = ['n.name = ?', '(e.expires_at is null or e.expires_at > ?)'];
     const params: unknown[] = [this.name, clock.now().getTime()];
@@ -155,7 +167,7 @@ export class SqlNamespace implements CacheNamespace {
     };
     if (kind !== undefined) also('e.kind = ?', kind);
     if (prefix !== '') {
-      if (!isKey(prefix)) return [];
+      if (!isKey(prefix)) return { entries: [], isWhole: true };
       also('e.key >= ? and substr(e.key, 1, ?) = ?', prefix, [...prefix].length, prefix);
     }
     if (after) also('(e.kind, e.key) > (?, ?)', after.kind, after.key);
@@ -166,7 +178,11 @@ export class SqlNamespace implements CacheNamespace {
     );
     const ids = rows.map(([id]) => Number(id));
     const references = await referencesOf(database, lists, ids);
-    return rows.map((row, at) => toStoredEntry(row, references.get(ids[at] ?? 0) ?? []).entry);
+    const entries = rows.flatMap((row, at) => {
+      const own = references.get(ids[at] ?? 0);
+      return own ? [toStoredEntry(row, own).entry] : [];
+    });
+    return { entries, isWhole: entries.length === rows.length };
   }
 
   async usage(): Promise<NamespaceUsage> {

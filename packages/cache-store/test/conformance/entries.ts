@@ -35,6 +35,38 @@ export function describeEntries(scene: Scene): void {
       expect((await scene.store.namespace('main').lookup('artifact', ['weak']))?.value).toEqual(value);
     });
 
+    it('are one thing, also while they are replaced: never the value of one with the references of another', async () => {
+      const main = scene.store.namespace('main');
+      const sets = await Promise.all(
+        ['one', 'two'].map(async (text) => ({
+          value: await put(main, text),
+          references: [await put(main, `of ${text}`)],
+        })),
+      );
+      let isOver = false;
+      const publish = async () => {
+        for (let turn = 0; turn < 150; turn++) {
+          const set = sets[turn % 2] as (typeof sets)[number];
+          await main.publish({ kind: 'kv', keys: ['k'], ...set, overwrite: 'last-wins' }, alice);
+        }
+        isOver = true;
+      };
+      const torn: unknown[] = [];
+      const look = async () => {
+        while (!isOver) {
+          const listed = await main.list({ kind: 'kv', limit: 10 });
+          for (const entry of [await main.lookup('kv', ['k']), ...listed]) {
+            if (!entry) continue;
+            const whole = sets.find(({ value }) => value.sha256 === entry.value.sha256);
+            if (entry.references[0]?.sha256 !== whole?.references[0]?.sha256) torn.push(entry);
+          }
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+      };
+      await Promise.all([publish(), ...Array.from({ length: 8 }, look)]);
+      expect(torn).toEqual([]);
+    });
+
     it('are found under the first key that has one', async () => {
       const main = scene.store.namespace('main');
       const [one, two] = [await put(main, 'one'), await put(main, 'two')];
