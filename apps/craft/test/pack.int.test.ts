@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { chmod, link, readdir, readFile, symlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -83,6 +84,22 @@ describe('tar artifacts', () => {
 
     const third = await packArtifact(context, fixture.dir, time);
     expect((await readFile(third.path)).equals(before)).toBe(true);
+  });
+
+  it('leave nothing of a craft that was killed while it packed', async () => {
+    await writeSources();
+    const context = fixture.context(yaml);
+    await runLifecycle(context, 'prime');
+    const id = randomUUID();
+    const left = [`sample_1.0_amd64.tar.gz.${id}.part`, `sample_1.0_amd64.tar.gz.json.${id}.part`];
+    const others = [`sample_1.0_arm64.tar.gz.${id}.part`, 'sample_1.0_amd64.tar.gz.mine.part'];
+    await fixture.files({
+      ...Object.fromEntries([...left, ...others].map((name) => [name, 'half'])),
+      [`sample_1.0_amd64.oci.tar.${id}.part.layout/blobs/a`]: 'half',
+    });
+    await packArtifact(context, fixture.dir, time);
+    const names = (await readdir(fixture.dir)).filter((name) => name.includes('.part'));
+    expect(names.sort()).toEqual(others.sort());
   });
 
   it('take their time from SOURCE_DATE_EPOCH', async () => {

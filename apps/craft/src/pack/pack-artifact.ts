@@ -3,11 +3,11 @@ import { createReadStream } from 'node:fs';
 import { access, constants, mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CraftError } from '../errors.js';
-import { replaceAtomic, writeFileAtomic } from '../files/atomic-write.js';
+import { removeUnfinished, replaceAtomic, writeFileAtomic } from '../files/atomic-write.js';
 import { makeDirectory } from '../files/make-directory.js';
 import type { LifecycleContext } from '../lifecycle/context.js';
 import { requireVersion } from '../lifecycle/project-variables.js';
-import { artifactFile } from './artifact-name.js';
+import { artifactFile, artifactStem } from './artifact-name.js';
 import { packImage } from './pack-image.js';
 import { packSnap } from './pack-snap.js';
 import { packTar } from './pack-tar.js';
@@ -45,9 +45,13 @@ export function artifactTime(env: Readonly<NodeJS.ProcessEnv>): Date {
 export async function packArtifact(context: LifecycleContext, output: string, mtime: Date): Promise<Artifact> {
   const { project, item, layout, variables, signal } = context;
   const version = requireVersion(variables, project['adopt-info']);
-  const file = artifactFile(project.type, { name: project.name, version, platform: item.platform });
+  const identity = { name: project.name, version, platform: item.platform };
+  const file = artifactFile(project.type, identity);
   const path = join(output, file);
   await mkdir(layout.prime, { recursive: true });
+  // One that was killed here left the artifact, its report or its image half written.
+  await removeUnfinished(output, artifactStem(identity));
+  await removeUnfinished(join(layout.prime, 'meta'), 'snap.yaml');
   if (project.type === 'snap')
     await writeFileAtomic(join(layout.prime, 'meta/snap.yaml'), snapYaml(project, item, variables));
   try {
