@@ -36,7 +36,7 @@ function checkName({ name, evicts, writes, pulls }: Name): Violation[] {
   const answered = pulls.filter(({ outcome }) => outcome !== 'unanswered');
   const effects = [{ text: nothing, begun: -1, settled: -1 }, ...effectsOf(writes, answered)];
   return [
-    ...answered.flatMap((pull) => checkPull({ name, evicts, effects, pull })),
+    ...answered.flatMap((pull) => checkPull({ name, evicts, effects, writes, pull })),
     ...(evicts ? [] : checkFirst(name, writes, answered)),
     ...checkConflicts(name, writes),
   ];
@@ -57,15 +57,16 @@ interface Finding {
   readonly name: string;
   readonly evicts: boolean;
   readonly effects: readonly Effect[];
+  readonly writes: readonly Write[];
   readonly pull: Pull;
 }
 
-function checkPull({ name, evicts, effects, pull }: Finding): Violation[] {
+function checkPull({ name, evicts, effects, writes, pull }: Finding): Violation[] {
   const text = textOf(pull.entry);
   if (text === nothing && evicts) return [];
   const place = `${name} (moments ${pull.begun}–${pull.ended})`;
   const sources = effects.filter((effect) => effect.text === text && effect.begun < pull.ended);
-  if (sources.length === 0) return [{ rule: 'made-up', text: `${place} has ${text}, which nobody wrote` }];
+  if (sources.length === 0) return [{ rule: 'made-up', text: `${place} has ${text}, which ${whoTried(text, writes)}` }];
   // A first value stays: a later write that was confirmed had the very same.
   const later = effects.filter(({ settled, text: other }) => settled < pull.begun && other !== text);
   const isCurrent = sources.some((source) => !later.some(({ begun }) => begun > source.settled));
@@ -74,6 +75,15 @@ function checkPull({ name, evicts, effects, pull }: Finding): Violation[] {
   const rule = text === nothing ? 'entry-lost' : 'entry-stale';
   const written = `${newest.text} was written at ${newest.begun}–${newest.settled}`;
   return [{ rule, text: `${place} has ${text}, and ${written}` }];
+}
+
+/** What became of attempts to write a value that should not be there. */
+function whoTried(text: string, writes: readonly Write[]): string {
+  const tried = writes.filter(({ entry }) => textOf(entry) === text);
+  if (tried.length === 0) return 'nobody wrote';
+  const what = ({ outcome, status, begun, ended, note = '' }: Write) =>
+    `was ${outcome} (${status}, moments ${begun}–${ended}): ${note.slice(0, 200)}`;
+  return tried.map(what).join('; ');
 }
 
 /** Of a name whose first value wins there is only ever one. */

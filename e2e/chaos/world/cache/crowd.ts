@@ -102,7 +102,7 @@ export function createCacheCrowd(options: CacheCrowdOptions): CacheCrowd {
     const begun = clock();
     const { status, text } = await api.publish(namespace, request);
     const times = { namespace, begun, ended: clock(), status, note: text.slice(0, 300) };
-    writes.push({ ...times, key, entry, outcome: outcomeOf(status) });
+    writes.push({ ...times, key, entry, outcome: outcomeOf(status, text) });
     // All of it was there a moment ago, and was promised to stay for a while.
     if (status !== undefined && status < 500) {
       const conflicts = overwrite === 'first-wins' ? [409] : [];
@@ -151,7 +151,7 @@ export function createCacheCrowd(options: CacheCrowdOptions): CacheCrowd {
     const begun = clock();
     const { status, text } = await api.remove(namespace, key);
     const isDone = status === 200 || status === 204 || status === 404;
-    const outcome = isDone ? 'done' : outcomeOf(status);
+    const outcome = isDone ? 'done' : outcomeOf(status, text);
     writes.push({ namespace, key, entry: undefined, begun, ended: clock(), outcome, status, note: text.slice(0, 300) });
   }
 
@@ -216,9 +216,12 @@ function documentOf({ sha256, bytes }: CacheGood) {
   return { sha256, size: bytes.length };
 }
 
-function outcomeOf(status: number | undefined): Write['outcome'] {
+function outcomeOf(status: number | undefined, text: string): Write['outcome'] {
   if (status === 200 || status === 201) return 'done';
   if (status === 409) return 'exists';
-  if (status === undefined || (status >= 500 && status !== 507)) return 'unknown';
-  return 'refused';
+  if (status === undefined) return 'unknown';
+  // A quota refuses before anything is written. A disk that is full may fail the sync of a transaction that lies in the journal
+  // all the same, and is there again after a kill: that an error is no promise that nothing happened.
+  if (status === 507) return text.includes('"CACHE_FULL"') ? 'refused' : 'unknown';
+  return status >= 500 ? 'unknown' : 'refused';
 }
