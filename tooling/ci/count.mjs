@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 /** Lanes whose tests must exist and must not be skipped; the live lane may skip what the machine cannot reach. */
-const testLanes = ['unit', 'int', 'e2e', 'chaos', 'live'];
+const testLanes = ['unit', 'int', 'e2e', 'live'];
 const maySkip = new Set(['live']);
 
 /**
