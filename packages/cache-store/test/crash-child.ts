@@ -11,6 +11,7 @@ const store = await openCacheStore({
   blobs,
   rules: (name) => (name === 'kept' ? {} : { quotaBytes: 60_000, hardLimitBytes: 600_000 }),
   leaseMs: 1,
+  // Bytes that nobody has go at once. What the time of grace is for, the same bytes coming anew at that moment, must not happen here.
   graceMs: -3_600_000,
   maintenanceMs: 0,
 });
@@ -23,9 +24,8 @@ async function put(name: string, bytes: Buffer) {
 }
 
 /** One entry with a reference, acknowledged by a line. What is in `spare` may be evicted. */
-async function one(name: string, key: string): Promise<void> {
-  // The same bytes in both namespaces: removing them from one must not take them from the other.
-  const shared = Buffer.from(key.repeat(50));
+async function one(name: string, key: string, referenced = key): Promise<void> {
+  const shared = Buffer.from(referenced.repeat(50));
   try {
     const value = await put(name, Buffer.concat([Buffer.from(key), randomBytes(Math.random() < 0.5 ? 500 : 5000)]));
     const reference = await put(name, shared);
@@ -40,6 +40,8 @@ async function one(name: string, key: string): Promise<void> {
 
 for (let count = 0; ; count += 4) {
   const keys = Array.from({ length: 4 }, (_, at) => `${round}-${count + at}`);
-  await Promise.all(keys.flatMap((key) => [one('kept', key), one('spare', key)]));
+  // What `kept` has had since the turn before, `spare` has as well: removing bytes from one must not take them from the other.
+  const before = keys.map((_, at) => (count === 0 ? `${round}-first-${at}` : `${round}-${count - 4 + at}`));
+  await Promise.all(keys.flatMap((key, at) => [one('kept', key), one('spare', key, before[at])]));
   if (count % 40 === 0) void store.gc();
 }
